@@ -1,0 +1,34 @@
+# The two commands of the README are `make chat` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: chat test test-slow check format docs clean
+
+chat: .venv/.installed
+	$(BIN)/molt
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+test-slow: .venv/.installed
+	$(BIN)/python -m pytest -m "slow or not slow" --timeout 3600
+
+check: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Molting needs Python 3.11 or newer; try: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,1 @@
+"""The school: from transcripts to a judged, exported student."""

@@ -1,0 +1,1 @@
+"""A model that talks and scores: the worker process, its client, model files, chat template and prompt."""

@@ -1,0 +1,136 @@
+"""What an engine is: the value types and the interface that the worker's client and the echo engine share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a rendered prompt.
+
+    ``special`` text is template markup, where strings such as ``<|im_end|>`` become control tokens; any other text is
+    content, where they never do, so that nobody's words can forge a turn. Each segment is tokenised by itself.
+    ``target`` marks what a model is scored or trained on; ``message`` is the index of the message it belongs to.
+    """
+
+    text: str
+    special: bool = False
+    target: bool = False
+    message: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn; temperature 0 takes the most probable one."""
+
+    temperature: float = 0.7
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.05
+    repeat_penalty: float = 1.1
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text of a reply; never half a UTF-8 character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a reply. ``reason`` is ``stop`` (he finished), ``length`` (max_tokens or a full window) or ``cancelled``."""
+
+    reason: str
+    prompt_tokens: int
+    evaluated_tokens: int
+    reply_tokens: int
+    prompt_s: float
+    decode_s: float
+    prefix_restored: bool = False
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Decoding speed; 0 when nothing was decoded."""
+        return self.reply_tokens / self.decode_s if self.decode_s else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Log-probabilities (nats) of the target segments: one list a segment, one value a token, and its UTF-8 length."""
+
+    token_logprobs: tuple[tuple[float, ...], ...]
+    bytes: tuple[int, ...]
+
+    @property
+    def nats(self) -> tuple[float, ...]:
+        """Negative log-likelihood of each target segment."""
+        return tuple(-sum(values) for values in self.token_logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the engine knows of its model; ``model_sha256`` is that of the file as published and names the base whose molts fit."""
+
+    model_name: str
+    model_sha256: str
+    architecture: str
+    chat_template: str
+    bos_token: str
+    end_tokens: tuple[str, ...]
+    context_tokens: int
+    trained_context_tokens: int
+    parameters: int
+    file_bytes: int
+    threads: int
+    adapter: Path | None = None
+    adapter_sha256: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """One model in one process, one request at a time; ``cancel`` may come from any thread. Errors: EngineError."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def generate(
+        self,
+        segments: Sequence[Segment],
+        *,
+        max_tokens: int = 512,
+        sampling: Sampling | None = None,
+        prefix_segments: int = 0,
+    ) -> Iterator[Delta | Done]:
+        """Stream a reply to the rendered prompt; the last item is always a Done.
+
+        The first ``prefix_segments`` segments are fixed for the session: their KV state is saved to disk and restored.
+        """
+        ...
+
+    def warm(self, segments: Sequence[Segment]) -> None:
+        """Evaluate (or restore) the fixed prefix ahead of the first question."""
+        ...
+
+    def cancel(self) -> None:
+        """End the running generate or warm within 100 ms, even while it evaluates a prompt."""
+        ...
+
+    def score(self, segments: Sequence[Segment]) -> Score:
+        """Log-probabilities of the target segments, each token given all that stands before it."""
+        ...
+
+    def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
+        """Token ids, one list a segment; the beginning-of-text token is in the first where the model wants one."""
+        ...
+
+    def swap(self, adapter: Path | None) -> None:
+        """Set or remove the LoRA adapter; what was evaluated under the old one is forgotten."""
+        ...
+
+    def close(self) -> None:
+        """End the process; safe to call twice."""
+        ...
