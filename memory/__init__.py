@@ -1,1 +1,1 @@
-"""The ground floor: what was said (transcripts) and what is kept (MEMORY.md, SQLite, Chroma); imports nothing above it."""
+"""The ground floor: what was said (transcripts), what is kept (MEMORY.md, SQLite, Chroma); imports nothing above."""

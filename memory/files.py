@@ -19,8 +19,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -61,7 +61,7 @@ def sha256_file(path: Path) -> str:
 
 @contextmanager
 def file_lock(path: Path, *, blocking: bool = True) -> Iterator[bool]:
-    """Hold an exclusive advisory lock on ``path`` (created); yields False when not blocking and somebody else holds it."""
+    """Hold an exclusive advisory lock on ``path`` (created); yields False if not ``blocking`` and somebody has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:

@@ -1,0 +1,118 @@
+"""The memory's front door: one object a home, light to import, safe to call from several threads."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memory.home import Home
+from memory.recall import memory_block
+from memory.transcripts.model import Label, Transcript
+from memory.values import IngestProgress, IngestReport, RecalledMemory, Receipt
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["IngestProgress", "IngestReport", "Memory", "RecalledMemory", "Receipt", "memory_block"]
+
+ProgressCallback = Callable[[IngestProgress], None]
+
+
+class Memory:
+    """All that one agent remembers.
+
+    Opening touches SQLite only. Lexical search works at once; vectors take part as soon as the embedder is prepared
+    (``warm`` or ``fill_vectors`` does that once per home). Every method raises MemoryStoreError when SQLite fails.
+    """
+
+    def __init__(self, home: Home) -> None:
+        from memory.store import Store
+        from memory.vectors import Vectors
+
+        self.home = home
+        self._store: Store = Store(home.db_file)
+        self._vectors: Vectors = Vectors(home, self._store)
+        self._writing = threading.RLock()
+
+    def recall(
+        self, query: str, *, k: int = 5, budget_tokens: int = 400, exclude_transcript: str = ""
+    ) -> list[RecalledMemory]:
+        """The memories that fit ``query``, best first: at most ``k`` and ``budget_tokens`` together, none below the threshold.
+
+        ``exclude_transcript`` leaves out one conversation by its id: the running one, or the one trained on.
+        """
+        from memory.recall import recall
+
+        return recall(
+            self._store, self._vectors, query, k=k, budget_tokens=budget_tokens, exclude_transcript=exclude_transcript
+        )
+
+    def get(self, ids: Sequence[str]) -> list[RecalledMemory]:
+        """Memories by id, in the order asked for; ids that were forgotten are absent."""
+        return self._store.memories(ids)
+
+    def ingest(
+        self,
+        paths: Sequence[Path],
+        *,
+        label: Label = "normal",
+        dry_run: bool = False,
+        on_progress: ProgressCallback | None = None,
+    ) -> IngestReport:
+        """Read files and folders (markdown, text, pi and Claude Code logs); unchanged files cost a look, changed ones a diff.
+
+        One SQLite transaction a file: a crash leaves whole files in or out. Vectors are not made here: call ``fill_vectors``.
+        """
+        from memory.ingest import ingest
+
+        with self._writing:
+            return ingest(self.home, self._store, paths, label=label, dry_run=dry_run, on_progress=on_progress)
+
+    def sync(self) -> IngestReport:
+        """Bring the home's own MEMORY.md, notes and sessions into the memory; deletions in the files propagate."""
+        from memory.ingest import sync
+
+        with self._writing:
+            return sync(self.home, self._store)
+
+    def add(self, text: str) -> Receipt:
+        """Write one memory to MEMORY.md, under the heading that fits it best or "Notes", and index it."""
+        from memory.keep import add
+
+        with self._writing:
+            return add(self.home, self._store, self._vectors, text)
+
+    def forget(self, ids: Sequence[str]) -> list[Receipt]:
+        """Remove memories everywhere in the home: files, transcripts, SQLite, vectors, Chroma, saved KV states.
+
+        Receipts, one a place; an unknown id has none. What was forgotten stays gone when its file is read again.
+        """
+        from memory.keep import forget
+
+        with self._writing:
+            return forget(self.home, self._store, self._vectors, ids)
+
+    def list(self, *, limit: int = 100) -> list[RecalledMemory]:
+        """The newest memories: the person's own entries first, then conversations."""
+        return self._store.newest(limit)
+
+    def conversations(self) -> Iterator[Transcript]:
+        """Every conversation that was ingested, imported and own, oldest first."""
+        return self._store.conversations()
+
+    def warm(self) -> None:
+        """Load the embedder and the vector index ahead of the first question; slow, call it in a background thread."""
+        self._vectors.warm()
+
+    def fill_vectors(self, on_progress: ProgressCallback | None = None) -> int:
+        """Embed every chunk that has no vector yet and bring Chroma in step; resumable. Returns how many were embedded."""
+        return self._vectors.fill(on_progress)
+
+    def stats(self) -> dict[str, int]:
+        """Counts: sources, conversations, turns, memories, vectors, vectors_missing."""
+        return self._store.stats(self._vectors.embedder_name)
+
+    def close(self) -> None:
+        """Close the index and the database; safe to call twice."""
+        self._vectors.close()
+        self._store.close()

@@ -1,0 +1,82 @@
+"""What the memory hands out: recalled memories, receipts of writes, and the reports of an ingest."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from memory.transcripts.model import Label, Skipped, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledMemory:
+    """One chunk of memory with what is needed to show, cite and weigh it.
+
+    ``id`` is stable for the same (source, text). ``citation`` resolves to a place a person can open:
+    ``MEMORY.md:14``, ``memory/2026-02-08.md:3-5`` or ``2026-02-14 034b3793 message dc8f585f``. ``score`` is the fused
+    score, 0..1; ``parts`` says what it was made of. ``source`` is the path as ingested, ``conversation`` the id of the
+    transcript.
+    """
+
+    id: str
+    text: str
+    heading: str
+    citation: str
+    score: float
+    parts: dict[str, float]
+    trust: Trust
+    label: Label
+    source: str
+    message_id: str = ""
+    timestamp: str = ""
+    conversation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of one write, made by the runtime and never by the model's prose.
+
+    ``action`` is ``added`` (a new line), ``kept`` (the line was there already), ``removed`` (the line left the file),
+    ``redacted`` (the text left a transcript, the fact that something was said stays) or ``forgotten`` (left the index
+    only: the file belongs to somebody else and was not touched). ``line`` counts from 1; 0 means no line.
+    """
+
+    id: str
+    action: str
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far an ingest or an embedding run has come; ``phase`` is ``reading`` or ``embedding``."""
+
+    phase: str
+    done: int
+    total: int
+    name: str = ""
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What an ingest found and changed; counts are of this run, ``memories`` are chunks that are new."""
+
+    files: int = 0
+    unchanged: int = 0
+    formats: dict[str, int] = field(default_factory=dict)
+    conversations: int = 0
+    turns: int = 0
+    human_turns: int = 0
+    agent_turns: int = 0
+    rationales: int = 0
+    memories: int = 0
+    removed: int = 0
+    duplicates: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+    dry_run: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """True when the memory is not what it was before."""
+        return bool(self.memories or self.removed or self.conversations)
