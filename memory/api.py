@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from memory.home import Home
 from memory.recall import memory_block
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["IngestProgress", "IngestReport", "Memory", "RecalledMemory", "Receipt", "memory_block"]
 
 ProgressCallback = Callable[[IngestProgress], None]
+Memories = list[RecalledMemory]
 
 
 class Memory:
@@ -30,14 +30,12 @@ class Memory:
         from memory.vectors import Vectors
 
         self.home = home
-        self._store: Store = Store(home.db_file)
-        self._vectors: Vectors = Vectors(home, self._store)
+        self._store = Store(home.db_file)
+        self._vectors = Vectors(home, self._store)
         self._writing = threading.RLock()
 
-    def recall(
-        self, query: str, *, k: int = 5, budget_tokens: int = 400, exclude_transcript: str = ""
-    ) -> list[RecalledMemory]:
-        """The memories that fit ``query``, best first: at most ``k`` and ``budget_tokens`` together, none below the threshold.
+    def recall(self, query: str, *, k: int = 5, budget_tokens: int = 400, exclude_transcript: str = "") -> Memories:
+        """The memories that fit ``query``, best first: at most ``k``, at most ``budget_tokens`` together; [] if none fits.
 
         ``exclude_transcript`` leaves out one conversation by its id: the running one, or the one trained on.
         """
@@ -47,7 +45,7 @@ class Memory:
             self._store, self._vectors, query, k=k, budget_tokens=budget_tokens, exclude_transcript=exclude_transcript
         )
 
-    def get(self, ids: Sequence[str]) -> list[RecalledMemory]:
+    def get(self, ids: Sequence[str]) -> Memories:
         """Memories by id, in the order asked for; ids that were forgotten are absent."""
         return self._store.memories(ids)
 
@@ -59,9 +57,10 @@ class Memory:
         dry_run: bool = False,
         on_progress: ProgressCallback | None = None,
     ) -> IngestReport:
-        """Read files and folders (markdown, text, pi and Claude Code logs); unchanged files cost a look, changed ones a diff.
+        """Read files and folders: markdown, text, pi and Claude Code logs. Unchanged files cost a look, others a diff.
 
-        One SQLite transaction a file: a crash leaves whole files in or out. Vectors are not made here: call ``fill_vectors``.
+        One SQLite transaction a file: a crash leaves whole files in or out. Lexical search finds the new memories at
+        once; vectors are made by ``fill_vectors``.
         """
         from memory.ingest import ingest
 
@@ -92,7 +91,7 @@ class Memory:
         with self._writing:
             return forget(self.home, self._store, self._vectors, ids)
 
-    def list(self, *, limit: int = 100) -> list[RecalledMemory]:
+    def list(self, *, limit: int = 100) -> Memories:
         """The newest memories: the person's own entries first, then conversations."""
         return self._store.newest(limit)
 
@@ -105,7 +104,7 @@ class Memory:
         self._vectors.warm()
 
     def fill_vectors(self, on_progress: ProgressCallback | None = None) -> int:
-        """Embed every chunk that has no vector yet and bring Chroma in step; resumable. Returns how many were embedded."""
+        """Embed every chunk that has no vector yet, bring Chroma in step; resumable. Returns how many were embedded."""
         return self._vectors.fill(on_progress)
 
     def stats(self) -> dict[str, int]:

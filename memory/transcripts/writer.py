@@ -1,0 +1,185 @@
+"""Writes our own conversations in the pi/OpenClaw v3 form: append-only, each append on disk before it returns."""
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from memory.errors import HomeError
+from memory.files import append_line, file_lock, write_atomic
+from memory.transcripts.lines import clean_text, dict_field, read_json_lines, text_field
+from memory.transcripts.model import Skipped
+from memory.transcripts.pi import EDIT, RATING
+
+VERSION = 3
+FORGOTTEN = "[forgotten]"
+"""What stands where a text was removed: that something was said stays, what was said does not."""
+
+
+def new_id() -> str:
+    """A fresh entry id: 8 hex digits, as pi writes them."""
+    return secrets.token_hex(4)
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class SessionWriter:
+    """One conversation on disk. ``path`` is its file and ``id`` its session id. Errors: HomeError."""
+
+    def __init__(self, path: Path, session_id: str, parent_id: str | None, used_ids: set[str]) -> None:
+        self.path = path
+        self.id = session_id
+        self._parent_id = parent_id
+        self._used_ids = used_ids
+
+    @classmethod
+    def create(cls, sessions_dir: Path, *, cwd: str = "") -> "SessionWriter":
+        """Start a new session file ``YYYY-MM-DDTHH-MM-SS_<id8>.jsonl`` with its header."""
+        session_id = str(uuid4())
+        started_at = now()
+        name = f"{started_at[:19].replace(':', '-')}_{session_id[:8]}.jsonl"
+        writer = cls(sessions_dir / name, session_id, None, set())
+        header = {"type": "session", "version": VERSION, "id": session_id, "timestamp": started_at, "cwd": cwd}
+        writer._write({**header, "molting": {}})
+        return writer
+
+    @classmethod
+    def open(cls, path: Path) -> "SessionWriter":
+        """Go on with an existing session; a torn last line stays as it is, the next append starts on its own line."""
+        session_id, parent_id = path.stem.rpartition("_")[2], None
+        used: set[str] = set()
+        skipped: list[Skipped] = []
+        try:
+            for _, record in read_json_lines(path, skipped):
+                if record.get("type") == "session":
+                    session_id = text_field(record, "id") or session_id
+                elif entry_id := text_field(record, "id"):
+                    parent_id = entry_id
+                    used.add(entry_id)
+        except OSError as error:
+            raise HomeError(f"{path}: this session cannot be read ({error.strerror})") from error
+        return cls(path, session_id, parent_id, used)
+
+    def user(self, text: str) -> str:
+        """The person's words; returns the message id once they are on disk."""
+        return self._message({"role": "user", "content": [{"type": "text", "text": text}]}, "")
+
+    def assistant(
+        self,
+        text: str,
+        *,
+        molt: int,
+        base_sha256: str,
+        model: str,
+        memories: Sequence[str],
+        stopped: bool = False,
+        usage: dict[str, int] | None = None,
+        message_id: str = "",
+    ) -> str:
+        """A reply with the molt that spoke and the ids of the memories it was shown; returns the message id."""
+        counts = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, **(usage or {})}
+        counts.setdefault("totalTokens", counts["input"] + counts["output"])
+        message = {
+            "role": "assistant",
+            "content": [{"type": "text", "text": text}],
+            "api": "molting",
+            "provider": "local",
+            "model": model,
+            "usage": counts,
+            "stopReason": "aborted" if stopped else "stop",
+            "molting": {"molt": molt, "base_sha256": base_sha256, "memories": list(memories)},
+        }
+        return self._message(message, message_id)
+
+    def rate(self, message_id: str, rating: int) -> None:
+        """The person's verdict on a reply: +1, -1, or 0 to take it back."""
+        self._entry({"type": "custom", "customType": RATING, "data": {"message_id": message_id, "rating": rating}})
+
+    def edit(self, message_id: str, text: str) -> None:
+        """What the person would have had him say; the original stays in its line."""
+        data = {"message_id": message_id, "text": clean_text(text)}
+        self._entry({"type": "custom", "customType": EDIT, "data": data})
+
+    def title(self, text: str) -> None:
+        """Name the session; the last name wins."""
+        self._entry({"type": "session_info", "name": clean_text(text)})
+
+    def _message(self, message: dict[str, Any], message_id: str) -> str:
+        for block in message["content"]:
+            block["text"] = clean_text(block["text"])
+        return self._entry({"type": "message", "message": message}, message_id)
+
+    def _entry(self, record: dict[str, Any], entry_id: str = "") -> str:
+        while not entry_id or entry_id in self._used_ids:
+            entry_id = new_id()
+        head = {"type": record["type"], "id": entry_id, "parentId": self._parent_id, "timestamp": now()}
+        self._write({**head, **record})
+        self._parent_id = entry_id
+        self._used_ids.add(entry_id)
+        return entry_id
+
+    def _write(self, record: dict[str, Any]) -> None:
+        try:
+            with file_lock(_lock_of(self.path)):
+                append_line(self.path, json.dumps(record, ensure_ascii=False))
+        except OSError as error:
+            raise HomeError(f"{self.path}: cannot be written ({error.strerror}); nothing was said aloud") from error
+
+
+def _lock_of(path: Path) -> Path:
+    """One lock for all sessions of a home: a redaction replaces a file, and no append may fall in between."""
+    return path.parent / ".lock"
+
+
+def redact(path: Path, is_forgotten: Callable[[str, str], bool]) -> list[tuple[int, str]]:
+    """Replace forgotten texts in a session file, in place; returns (line, message id) of each line that changed.
+
+    ``is_forgotten(message_id, text)`` decides, for messages and for the person's edits of them alike. Everything else
+    in the file stays byte for byte, unreadable lines too.
+    """
+    changed: list[tuple[int, str]] = []
+    with file_lock(_lock_of(path)):
+        lines = path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(record, dict):
+                continue
+            message_id = _redact_record(record, is_forgotten)
+            if message_id:
+                lines[number - 1] = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
+                changed.append((number, message_id))
+        if changed:
+            write_atomic(path, b"\n".join(lines))
+    return changed
+
+
+def _redact_record(record: dict[str, Any], is_forgotten: Callable[[str, str], bool]) -> str:
+    """Redact one record in place; returns the id of the message it is about, or "" when nothing changed."""
+    if record.get("type") == "message":
+        message_id = text_field(record, "id")
+        content = dict_field(record, "message").get("content")
+        blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+        texts = [block for block in blocks if isinstance(block.get("text"), str) and block["text"] != FORGOTTEN]
+        if not any(is_forgotten(message_id, block["text"]) for block in texts):
+            return ""
+        for block in blocks:
+            for key in ("text", "thinking"):
+                if key in block:
+                    block[key] = FORGOTTEN
+        return message_id
+    if record.get("customType") == EDIT:
+        data = dict_field(record, "data")
+        message_id, text = text_field(data, "message_id"), text_field(data, "text")
+        if text and text != FORGOTTEN and is_forgotten(message_id, text):
+            data["text"] = FORGOTTEN
+            return message_id
+    return ""
