@@ -1,0 +1,266 @@
+"""The engine as the rest of the program sees it: a worker process, started, listened to, and restarted when it dies."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from memory.errors import EngineError
+from memory.files import sha256_file
+from memory.home import Home
+from molting_agent.runtime.models import ModelFile, check_gguf
+from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment
+
+LOG_LIMIT_BYTES = 2_000_000
+
+
+class EngineClient:
+    """A model in a worker process (see ``protocol.Engine``).
+
+    The process starts at once and loads in the background; the first use waits for it. When it dies, the request that
+    was running raises EngineError, and the next one finds a fresh worker with the same adapter.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        home: Home,
+        adapter: Path | None = None,
+        context_tokens: int = 4096,
+        threads: int = 0,
+        on_restart: Callable[[str], None] | None = None,
+    ) -> None:
+        self.model = model
+        self._home = home
+        self._adapter, self._adapter_sha256 = adapter, sha256_file(adapter) if adapter else ""
+        self._context_tokens, self._threads = context_tokens, threads
+        self._on_restart = on_restart
+        self._requests = threading.RLock()  # one request at a time
+        self._writing = threading.Lock()  # a cancel may come in between
+        self._number = 0
+        self._current: int | None = None
+        self._info: dict[str, Any] | None = None
+        self._closed = False
+        self._start()
+
+    # -- the process --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        log = self._home.logs_dir / "engine.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+            log.replace(log.with_suffix(".log.old"))
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "molting_agent.runtime.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                # Ctrl+C in the terminal is for the app; the worker ends when its stdin closes.
+                start_new_session=True,
+            )
+        self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._info = None
+        threading.Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
+        self._opening = self._send(
+            "open",
+            path=str(self.model.path),
+            sha256=self.model.sha256,
+            context_tokens=self._context_tokens,
+            threads=self._threads,
+            cache_dir=str(self._home.cache_dir / "kv"),
+        )
+
+    def _ready(self) -> dict[str, Any]:
+        """Wait until the model is loaded; start the worker again if it died since the last request."""
+        if self._closed:
+            raise EngineError("the engine is closed")
+        if self._process.poll() is not None:
+            self._restart()
+        if self._info is None:
+            self._info = self._result(self._opening)
+            if self._adapter:
+                self._swap()
+        return self._info
+
+    def _restart(self) -> None:
+        code = self._process.wait()
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if self._on_restart:
+            self._on_restart(f"The inference process died ({why}) and was started again; see logs/engine.log.")
+        self._start()
+
+    def _send(self, operation: str, **arguments: Any) -> int:
+        with self._writing:
+            self._number += 1
+            self._write({"id": self._number, "op": operation, **arguments})
+            return self._number
+
+    def _write(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # the worker is gone: the reader says so through the answers
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        while True:
+            message = self._answers.get()
+            if message is None:
+                self._answers.put(None)
+                code = self._process.wait()
+                raise EngineError(
+                    f"the inference process died ({f'signal {-code}' if code < 0 else f'exit code {code}'}); "
+                    f"its last words are in {self._home.logs_dir / 'engine.log'}"
+                )
+            if message["id"] == number:
+                if "error" in message:
+                    raise EngineError(message["error"])
+                return message
+
+    def _result(self, number: int) -> Any:
+        return self._answer(number)["result"]
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        with self._requests:
+            self._ready()
+            self._current = number = self._send(operation, **arguments)
+            try:
+                return self._result(number)
+            finally:
+                self._current = None
+
+    # -- the interface ------------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the worker says of the model; waits until it is loaded."""
+        with self._requests:
+            raw = self._ready()
+        return EngineInfo(
+            model_name=self.model.name,
+            model_sha256=self.model.source_sha256,
+            architecture=raw["architecture"],
+            chat_template=raw["chat_template"],
+            bos_token=raw["bos_token"],
+            end_tokens=tuple(raw["end_tokens"]),
+            context_tokens=raw["context_tokens"],
+            trained_context_tokens=raw["trained_context_tokens"],
+            parameters=raw["parameters"],
+            file_bytes=self.model.bytes,
+            threads=raw["threads"],
+            adapter=self._adapter,
+            adapter_sha256=self._adapter_sha256,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._process.pid
+
+    def generate(
+        self,
+        segments: Sequence[Segment],
+        *,
+        max_tokens: int = 512,
+        sampling: Sampling | None = None,
+        prefix_segments: int = 0,
+    ) -> Iterator[Delta | Done]:
+        with self._requests:
+            self._ready()
+            drawn = sampling or Sampling()
+            self._current = number = self._send(
+                "generate",
+                segments=_raw(segments),
+                max_tokens=max_tokens,
+                sampling={name: getattr(drawn, name) for name in drawn.__slots__},
+                prefix_segments=prefix_segments,
+            )
+            ended = False
+            try:
+                while not ended:
+                    message = self._answer(number)
+                    ended = "result" in message
+                    yield Done(**message["result"]) if ended else Delta(message["delta"])
+            except EngineError:
+                ended = True
+                raise
+            finally:
+                self._current = None
+                if not ended:  # the caller left early: stop the worker and drop what is still on its way
+                    self._cancel(number)
+                    while "result" not in self._answer(number):
+                        pass
+
+    def warm(self, segments: Sequence[Segment]) -> None:
+        self._call("warm", segments=_raw(segments))
+
+    def cancel(self) -> None:
+        if (number := self._current) is not None:
+            self._cancel(number)
+
+    def _cancel(self, number: int) -> None:
+        with self._writing:
+            self._write({"id": number, "op": "cancel"})
+
+    def score(self, segments: Sequence[Segment]) -> Score:
+        logprobs = self._call("score", segments=_raw(segments))
+        sizes = tuple(len(s.text.encode("utf-8", "replace")) for s in segments if s.target)
+        return Score(tuple(tuple(values) for values in logprobs), sizes)
+
+    def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
+        return self._call("tokenize", segments=_raw(segments))
+
+    def swap(self, adapter: Path | None) -> None:
+        with self._requests:
+            self._ready()
+            if adapter is not None:
+                check_gguf(adapter)
+            before = self._adapter, self._adapter_sha256
+            self._adapter, self._adapter_sha256 = adapter, sha256_file(adapter) if adapter else ""
+            try:
+                self._swap()
+            except EngineError:
+                self._adapter, self._adapter_sha256 = before
+                raise
+
+    def _swap(self) -> None:
+        adapter = str(self._adapter) if self._adapter else None
+        self._result(self._send("swap", adapter=adapter, sha256=self._adapter_sha256))
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def __enter__(self) -> "EngineClient":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+def _raw(segments: Sequence[Segment]) -> list[list[Any]]:
+    return [[s.text, s.special, s.target] for s in segments]
+
+
+def _read(stream: IO[bytes], answers: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    """Queue each line of the worker; None when it has ended."""
+    for line in stream:
+        answers.put(json.loads(line))
+    answers.put(None)

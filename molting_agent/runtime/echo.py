@@ -1,0 +1,108 @@
+"""An engine without a model, for tests and dry runs: answers with scripted words, in the protocol of the real one."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from memory.errors import EngineError
+from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment
+from molting_agent.runtime.template import CHATML
+
+
+class EchoEngine:
+    """Streams ``reply`` word by word (by default the last message's words), one token a word.
+
+    ``requests`` keeps every rendered prompt, so that a test can see what a model would have read. ``fail_next`` makes
+    the next generate die in the middle, as a crashed worker does.
+    """
+
+    def __init__(
+        self,
+        reply: str | Callable[[str], str] = "",
+        *,
+        delay_s: float = 0.0,
+        context_tokens: int = 4096,
+        model_sha256: str = "e" * 64,
+    ) -> None:
+        self.reply = reply
+        self.delay_s = delay_s
+        self.requests: list[list[Segment]] = []
+        self.fail_next = False
+        self.closed = False
+        self.adapter: Path | None = None
+        self._cancelled = False
+        self._context_tokens = context_tokens
+        self._model_sha256 = model_sha256
+        self._seen = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo(
+            model_name="echo",
+            model_sha256=self._model_sha256,
+            architecture="echo",
+            chat_template=CHATML,
+            bos_token="",
+            end_tokens=("<|im_end|>",),
+            context_tokens=self._context_tokens,
+            trained_context_tokens=self._context_tokens,
+            parameters=0,
+            file_bytes=0,
+            threads=1,
+            adapter=self.adapter,
+        )
+
+    def generate(
+        self,
+        segments: Sequence[Segment],
+        *,
+        max_tokens: int = 512,
+        sampling: Sampling | None = None,
+        prefix_segments: int = 0,
+    ) -> Iterator[Delta | Done]:
+        self.requests.append(list(segments))
+        self._cancelled = False
+        prompt_tokens = sum(len(ids) for ids in self.tokenize(segments))
+        if prompt_tokens >= self._context_tokens:
+            raise EngineError(f"a prompt of {prompt_tokens} tokens does not fit into the window")
+        question = next((s.text for s in reversed(segments) if not s.special), "")
+        text = self.reply(question) if callable(self.reply) else self.reply or question
+        words = text.split(" ")
+        reason, said = "stop", 0
+        for i, word in enumerate(words):
+            if self._cancelled:
+                reason = "cancelled"
+                break
+            if said == max_tokens:
+                reason = "length"
+                break
+            if self.fail_next and i == len(words) // 2:
+                self.fail_next = False
+                raise EngineError("the inference process died (signal 9)")
+            time.sleep(self.delay_s)
+            yield Delta(word if i == 0 else f" {word}")
+            said += 1
+        evaluated = max(1, prompt_tokens - self._seen)
+        self._seen = prompt_tokens
+        yield Done(reason, prompt_tokens, evaluated, said, 0.001, max(self.delay_s * said, 0.001))
+
+    def warm(self, segments: Sequence[Segment]) -> None:
+        self._seen = sum(len(ids) for ids in self.tokenize(segments))
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def score(self, segments: Sequence[Segment]) -> Score:
+        """One nat a token, whatever the text."""
+        targets = [s for s in segments if s.target]
+        logprobs = tuple(tuple(-1.0 for _ in ids) for ids in self.tokenize(targets))
+        return Score(logprobs, tuple(len(s.text.encode()) for s in targets))
+
+    def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
+        return [[len(word) for word in s.text.split()] for s in segments]
+
+    def swap(self, adapter: Path | None) -> None:
+        self.adapter = adapter
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,117 @@
+"""Renders a conversation with the model's own chat template into segments; inference and training both call it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from memory.errors import ModelError
+from molting_agent.runtime.protocol import Segment
+
+# Stands for the words of message i while the template runs. Private-use characters: no template looks for them.
+MARK = "\ue000{}\ue001"
+# For a model whose GGUF carries no template (ChatML, as most small models use it).
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a prompt; ``target`` marks a reply that is scored or trained on."""
+
+    role: str
+    content: str
+    target: bool = False
+
+
+def render(
+    chat_template: str,
+    messages: Sequence[Message],
+    *,
+    end_tokens: Sequence[str],
+    bos_token: str = "",
+    generate: bool = True,
+) -> list[Segment]:
+    """The prompt as segments: template markup (special) and, between it, the messages' words (never special).
+
+    The template runs over placeholders, and the words are put in afterwards: nothing that anybody writes is read as
+    template or as control token. A target's words and the token that ends its turn (one of ``end_tokens``) are target
+    segments. ``generate`` opens a reply of the assistant at the end. Errors: ModelError when the template fails.
+    """
+    roles = [m.role for m in messages]
+    text = _run(chat_template or CHATML, tuple(roles), bos_token, generate)
+    segments: list[Segment] = []
+    previous: int | None = None
+    for markup, index in _split(text, len(messages)):
+        if markup:
+            segments.extend(_markup(markup, messages, previous, end_tokens))
+        if index is not None:
+            message = messages[index]
+            if message.content:
+                segments.append(Segment(message.content, target=message.target, message=index))
+            previous = index
+    return segments
+
+
+def _markup(markup: str, messages: Sequence[Message], previous: int | None, end_tokens: Sequence[str]) -> list[Segment]:
+    """Markup after message ``previous``; of a target, the token that ends the turn is cut off as a target."""
+    if previous is not None and messages[previous].target:
+        for end in sorted(end_tokens, key=len, reverse=True):
+            if end and markup.startswith(end):
+                rest = markup[len(end) :]
+                first = Segment(end, special=True, target=True, message=previous)
+                return [first, Segment(rest, special=True)] if rest else [first]
+    return [Segment(markup, special=True)]
+
+
+def _split(text: str, count: int) -> list[tuple[str, int | None]]:
+    """(markup before, message index) pairs in the order of the rendered text; the last has no message."""
+    parts: list[tuple[str, int | None]] = []
+    for index in range(count):
+        before, mark, text = text.partition(MARK.format(index))
+        if not mark:
+            raise ModelError(
+                f"the model's chat template left out message {index}; choose another model: molt models ls"
+            )
+        parts.append((before, index))
+    return [*parts, (text, None)]
+
+
+@lru_cache(maxsize=256)
+def _run(chat_template: str, roles: tuple[str, ...], bos_token: str, generate: bool) -> str:
+    messages = [{"role": role, "content": MARK.format(i)} for i, role in enumerate(roles)]
+    template = _compiled(chat_template)
+    values: dict[str, Any] = {"bos_token": bos_token, "eos_token": "", "add_generation_prompt": generate}
+    try:
+        return template.render(messages=messages, **values)
+    except Exception as error:
+        if roles[:1] != ("system",) or len(roles) < 2:
+            raise ModelError(
+                f"the model's chat template fails ({error}); choose another model: molt models ls"
+            ) from None
+        # Templates without a system role (Gemma): its words go in front of the first question.
+        joined = {"role": roles[1], "content": MARK.format(0) + "\n\n" + MARK.format(1)}
+        try:
+            return template.render(messages=[joined, *messages[2:]], **values)
+        except Exception as again:
+            raise ModelError(
+                f"the model's chat template fails ({again}); choose another model: molt models ls"
+            ) from None
+
+
+@lru_cache(maxsize=8)
+def _compiled(chat_template: str) -> Any:
+    """The template in Jinja's sandbox, with the settings and helpers that published templates rely on."""
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def fail(message: str) -> None:
+        raise TemplateError(message)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = fail
+    return environment.from_string(chat_template)
