@@ -1,4 +1,4 @@
-"""One llama.cpp model and its context (the only importer of llama_cpp): evaluation, sampling, scoring, adapters, states."""
+"""One llama.cpp model and its context: evaluation, sampling, scoring, adapters; the only importer of llama_cpp."""
 
 import codecs
 import ctypes

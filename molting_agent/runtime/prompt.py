@@ -1,4 +1,4 @@
-"""Builds the prompt of a turn (pure): identity first and fixed, then history, memories beside the question they answer."""
+"""Builds the prompt of a turn (pure): identity first and fixed, then history, memories beside their question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of a reply. ``reason``: ``stop`` (he finished), ``length`` (max_tokens or a full window) or ``cancelled``."""
+    """The end of a reply; ``reason`` is ``stop`` (he finished), ``length`` (max_tokens, full window) or ``cancelled``."""
 
     reason: str
     prompt_tokens: int
@@ -73,7 +73,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What the engine knows of its model; ``model_sha256`` (of the file as published) names the base whose molts fit."""
+    """What the engine knows of its model; ``model_sha256``, of the file as published, names the base of its molts."""
 
     model_name: str
     model_sha256: str

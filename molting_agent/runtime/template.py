@@ -72,9 +72,7 @@ def _split(text: str, count: int) -> list[tuple[str, int | None]]:
     for index in range(count):
         before, mark, text = text.partition(MARK.format(index))
         if not mark:
-            raise ModelError(
-                f"the model's chat template left out message {index}; choose another model: molt models ls"
-            )
+            raise ModelError(f"the model's chat template left out message {index}; choose another: molt models ls")
         parts.append((before, index))
     return [*parts, (text, None)]
 
@@ -99,6 +97,10 @@ def _run(chat_template: str, roles: tuple[str, ...], bos_token: str, generate: b
             raise ModelError(
                 f"the model's chat template fails ({again}); choose another model: molt models ls"
             ) from None
+
+
+def _failed(error: Exception) -> ModelError:
+    return ModelError(f"the model's chat template fails ({error}); choose another model: molt models ls")
 
 
 @lru_cache(maxsize=8)
