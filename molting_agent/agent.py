@@ -1,0 +1,333 @@
+"""The turn loop: words to disk, recall, prompt, engine, reply to disk, each step told as a value event."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distill.registry import Registry
+from distill.targets import Learnable, learnable
+from memory.api import Memory, RecalledMemory, Receipt
+from memory.errors import EngineError, HomeError, MoltingError, UsageError
+from memory.home import Home
+from molting_agent.clean import clean_line
+from molting_agent.config import Config
+from molting_agent.context import Window, chat_turns, shown_ids
+from molting_agent.events import ContextTrimmed, Event, MemoriesShown, Notice, ReplyStarted, UserSaved
+from molting_agent.indexer import Indexer
+from molting_agent.molt import training_paused
+from molting_agent.reply import Reply
+from molting_agent.runtime.prompt import read_identity
+from molting_agent.runtime.protocol import Segment
+from molting_agent.session import Session, SessionList, SessionSummary, SessionTurn
+from molting_agent.speaker import OpenEngine, Speaker
+
+__all__ = ["Agent", "OpenEngine", "Session", "SessionSummary", "SessionTurn", "Status"]
+
+INDEX_WAIT_S = 1.0
+"""A question waits this long for files that are just being read; after that it is asked of what is there."""
+CLOSE_WAIT_S = 2.0
+"""Leaving waits this long for the memory; what is not done then is done at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a status line shows; ``molt`` 0 is the base model, speed and memories are of the last reply."""
+
+    model_name: str = ""
+    molt: int = 0
+    context_used: int = 0
+    context_tokens: int = 0
+    tokens_per_s: float = 0.0
+    memories_shown: int = 0
+
+
+class Agent:
+    """One agent in one home: a conversation, its memory, and the model that speaks.
+
+    ``turn`` runs in one worker thread at a time; ``stop``, ``status`` and ``poll_swap`` may be used from any. A running
+    retraining is held still while a reply streams.
+    """
+
+    def __init__(
+        self, home: Home, config: Config, *, memory: Memory | None = None, open_engine: OpenEngine | None = None
+    ) -> None:
+        self.home = home
+        self.config = config
+        self.registry = Registry(home.molts_dir)
+        self.session = Session(home.sessions_dir)
+        self.status = Status(context_tokens=config.model.context_tokens)
+        self.last_error: MoltingError | None = None
+        self.speaker = Speaker(home, config.model, self.registry, open_engine)
+        self._memory = memory
+        self._indexer: Indexer | None = None
+        self._sessions = SessionList(home.sessions_dir)
+        self._window: Window | None = None
+        self._shown: dict[str, RecalledMemory] = {}
+        self._stop = threading.Event()
+        self._busy = threading.Lock()
+        self._opening = threading.RLock()
+
+    # -- opening and closing -------------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> Memory:
+        """The home's memory, opened at its first use. Errors: MemoryStoreError."""
+        with self._opening:
+            if self._memory is None:
+                self._memory = Memory(self.home)
+            return self._memory
+
+    def start(self) -> list[Notice]:
+        """Start the engine with its champion; fast, the model loads in the background. Errors: ModelError."""
+        notices = self.speaker.start()
+        self._show(model_name=self.speaker.model.name if self.speaker.model else "", molt=self.speaker.molt)
+        return notices
+
+    def open(self) -> list[Notice]:
+        """Load model and memory and evaluate the fixed beginning of the prompt; slow, for a background thread.
+
+        Errors: ModelError, EngineError, HomeError.
+        """
+        notices = self.start()
+        try:
+            self.memory.warm()
+            self._index_soon(vectors=True)
+        except Exception as error:  # a broken memory must not keep him from talking
+            notices.append(_memory_notice(error))
+        self.speaker.warm(self._the_window().system)
+        return notices
+
+    def close(self) -> None:
+        """End the engine and let the memory finish what it is writing; safe to call twice."""
+        self.stop()
+        self.speaker.close()
+        is_idle = self._indexer is None or self._indexer.close(CLOSE_WAIT_S)
+        if self._memory is not None and is_idle:
+            self._memory.close()
+
+    # -- a turn --------------------------------------------------------------------------------------------------------
+
+    def turn(self, text: str, *, with_memory: bool = True) -> Iterator[Event]:
+        """One question and its reply; ends with ReplyFinished, or with a Notice of severity error (see ``last_error``).
+
+        A second ReplyStarted of the same message begins the reply anew: the engine had died and was asked once more.
+        A caller that closes the generator stops the reply. Errors: UsageError while another turn runs.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise UsageError("a reply is under way; stop it or wait for its end")
+        try:
+            self._stop.clear()
+            self.last_error = None
+            yield from self._turn(text, with_memory)
+        except MoltingError as error:
+            self.last_error = error
+            yield Notice(str(error), "error")
+        finally:
+            self._busy.release()
+
+    def stop(self) -> None:
+        """End the reply that is under way; what he said so far is kept. Any thread."""
+        self._stop.set()
+        self.speaker.cancel()
+
+    def poll_swap(self) -> list[Event]:
+        """Between turns: let a newly promoted molt speak from here on. Cheap when nothing changed."""
+        return [] if self._busy.locked() else self._swap_if_changed()
+
+    def _turn(self, text: str, with_memory: bool) -> Iterator[Event]:
+        started = time.monotonic()
+        try:
+            message_id = self.session.add_user(text)
+        except OSError as error:
+            raise HomeError(f"{self.home.sessions_dir}: your words could not be kept ({error.strerror})") from None
+        yield UserSaved(message_id, text)
+        yield from self.start()
+        yield from self._swap_if_changed()
+        memories: list[RecalledMemory] = []
+        if with_memory and self.config.memory.k:
+            try:
+                memories = self._recall_for_turn(text)
+            except Exception as error:  # a memory can fail in many ways; none of them may cost the turn
+                yield _memory_notice(error)
+            yield MemoriesShown(tuple(memories), time.monotonic() - started)
+        self._shown.update((memory.id, memory) for memory in memories)
+        with training_paused(self.home):
+            yield from self._reply(Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started))
+
+    def _reply(self, reply: Reply) -> Iterator[Event]:
+        newest_ids = [memory.id for memory in reply.memories]
+        history = chat_turns(self.session.turns, self._shown, newest_ids)
+        prompt, left_now = self._the_window().prompt(history)
+        if left_now:
+            yield ContextTrimmed(left_now, len(prompt.messages) - prompt.prefix_messages)
+        if prompt.tokens >= self.speaker.context_tokens:
+            raise UsageError(
+                f"too long: identity, memories and question are {prompt.tokens} tokens, and the window has "
+                f"{self.speaker.context_tokens}; shorten the question, or raise model.context_tokens in config.toml"
+            )
+        segments, prefix_segments = self.speaker.render(prompt.messages, prompt.prefix_messages)
+        try:
+            try:
+                yield from self._speak(reply, segments, prefix_segments)
+            except EngineError as error:
+                if self._stop.is_set():
+                    raise
+                yield Notice(f"{error}; he is asked once more", "warning")
+                reply.begin_anew()
+                yield from self._speak(reply, segments, prefix_segments)
+        except (EngineError, GeneratorExit):  # it failed twice, or nobody listens any more: keep what was said
+            if reply.text:
+                self._keep(reply)
+            raise
+        self._keep(reply)
+        yield from self.speaker.take_restarts()
+        yield reply.finished()
+
+    def _speak(self, reply: Reply, segments: Sequence[Segment], prefix_segments: int) -> Iterator[Event]:
+        yield ReplyStarted(reply.message_id, reply.molt)
+        if not self._stop.is_set():
+            stream = self.speaker.generate(segments, prefix_segments)
+            yield from reply.deltas(stream, self._stop.is_set, self.speaker.cancel)
+
+    def _keep(self, reply: Reply) -> None:
+        """Put the reply on disk, have it indexed, and count what it took."""
+        self.session.add_reply(
+            reply.message_id,
+            reply.text,
+            molt=reply.molt,
+            base_sha256=self.speaker.base_sha256,
+            model=self.status.model_name,
+            memories=[memory.id for memory in reply.memories],
+            stopped=reply.stopped,
+            usage=reply.usage,
+        )
+        if done := reply.done:
+            self._show(context_used=done.prompt_tokens + done.reply_tokens, tokens_per_s=done.tokens_per_s)
+        self._show(memories_shown=len(reply.memories))
+        self._index_soon(vectors=True)
+
+    def _recall_for_turn(self, text: str) -> list[RecalledMemory]:
+        """Memories that the model does not see anyway: not from the part of this conversation that is in the window."""
+        if self._indexer is None:
+            self._index_soon(vectors=False)
+        if self._indexer is not None:
+            self._indexer.wait(INDEX_WAIT_S)
+        settings = self.config.memory
+        left_out = self._window.left_out if self._window else 0
+        found = self.memory.recall(
+            text,
+            k=settings.k,
+            budget_tokens=settings.budget_tokens,
+            exclude_transcript="" if left_out else self.session.id,
+        )
+        in_window = {turn.message_id for turn in self.session.turns[left_out:]}
+        return [memory for memory in found if memory.message_id not in in_window]
+
+    # -- conversations -------------------------------------------------------------------------------------------------
+
+    def new_session(self) -> None:
+        """Begin another conversation; the old one is on disk already."""
+        self._change_session(Session(self.home.sessions_dir))
+
+    def resume(self, session_id: str) -> list[Notice]:
+        """Go on with a conversation, by its id, the beginning of it, or ``last``. Errors: UsageError."""
+        session, aside = Session.load(self._sessions.find(session_id))
+        self._change_session(session)
+        return [Notice(line, "warning") for line in aside]
+
+    def sessions(self) -> list[SessionSummary]:
+        """All conversations, newest first."""
+        return self._sessions.all()
+
+    def rate(self, message_id: str, rating: int) -> None:
+        """Keep a thumb on a reply: +1, -1 or 0. Errors: UsageError."""
+        self.session.rate(message_id, rating)
+        self._index_soon(vectors=False)
+
+    def edit(self, message_id: str, text: str) -> None:
+        """Keep what the person would have had him say. Errors: UsageError."""
+        self.session.edit(message_id, text)
+        self._index_soon(vectors=True)
+
+    def _change_session(self, session: Session) -> None:
+        if self._busy.locked():
+            raise UsageError("a reply is under way; stop it before changing the conversation")
+        self.session = session
+        self._window = None
+        self._show(context_used=0, memories_shown=0)
+
+    # -- memory and molts ----------------------------------------------------------------------------------------------
+
+    def remember(self, text: str) -> Receipt:
+        """Write a memory into MEMORY.md. Errors: MemoryStoreError, HomeError."""
+        return self.memory.add(text)
+
+    def forget(self, memory_id: str) -> list[Receipt]:
+        """Remove a memory everywhere in the home; it leaves this conversation's prompt too."""
+        receipts = self.memory.forget([memory_id])
+        self._shown.pop(memory_id, None)
+        return receipts
+
+    def recall(self, query: str) -> list[RecalledMemory]:
+        """What would be remembered for ``query``, this conversation included."""
+        settings = self.config.memory
+        return self.memory.recall(query, k=max(settings.k, 1), budget_tokens=settings.budget_tokens)
+
+    def learnable(self) -> Learnable:
+        """How many replies a retraining could learn from, how many of them are new, and how many are still missing."""
+        self.start()
+        self.memory.sync()
+        return learnable(self.memory.conversations(), self.registry, self.speaker.base_sha256)
+
+    def promote(self, number: int) -> list[Event]:
+        """Let molt ``number`` (0: the base) speak. Errors: MoltError when it is damaged or of another base."""
+        self.start()
+        self.registry.promote(number, self.speaker.base_sha256)
+        return self.poll_swap()
+
+    def rollback(self) -> list[Event]:
+        """Return to the molt before this one. Errors: MoltError when there is none."""
+        self.start()
+        self.registry.rollback(self.speaker.base_sha256)
+        return self.poll_swap()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _swap_if_changed(self) -> list[Event]:
+        events = self.speaker.swap_if_changed()
+        self._show(molt=self.speaker.molt)
+        return events
+
+    def _show(self, **values: Any) -> None:
+        self.status = replace(self.status, **values)
+
+    def _the_window(self) -> Window:
+        """The window of this conversation; identity files are read once for each, so that its beginning stays fixed."""
+        if self._window is None:
+            speaker = self.speaker
+            self._show(context_tokens=speaker.context_tokens)
+            system = read_identity(self.home.identity_dir)
+            window = Window(system, speaker.context_tokens - speaker.reply_tokens, speaker.count_tokens)
+            answered = [index for index, turn in enumerate(self.session.turns, 1) if turn.role == "assistant"]
+            settled = self.session.turns[: answered[-1] if answered else 0]
+            missing = [memory_id for memory_id in shown_ids(settled) if memory_id not in self._shown]
+            if missing:
+                self._shown.update((memory.id, memory) for memory in self.memory.get(missing))
+            window.resume(chat_turns(settled, self._shown))
+            self._window = window
+        return self._window
+
+    def _index_soon(self, *, vectors: bool) -> None:
+        """Never raises: a memory that cannot be opened says so when it is asked."""
+        try:
+            self._indexer = self._indexer or Indexer(self.memory)
+        except MoltingError:
+            return
+        self._indexer.soon(vectors=vectors)
+
+
+def _memory_notice(error: Exception) -> Notice:
+    reason = clean_line(str(error)) or type(error).__name__
+    return Notice(f"the memory did not answer ({reason}); see: molt doctor", "warning")

@@ -1,0 +1,224 @@
+"""The settings of one home: ``config.toml`` read into checked values, and single values written back in place."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from memory.errors import HomeError, UsageError
+from memory.files import file_lock, write_atomic
+from memory.home import Home
+
+
+class Section(BaseModel):
+    """A table of config.toml; unknown keys are refused, since a misspelt setting would be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelSettings(Section):
+    """``[model]``: who talks, and how the next word is drawn."""
+
+    name: str = ""
+    """A name of ``molt models ls`` or the path of a GGUF file; empty is the embedded starter model."""
+    context_tokens: int = Field(default=4096, ge=512, le=1_048_576)
+    """Size of the window: identity, memories, history and reply together; never more than the model was made for."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads that compute; 0 takes one for each core."""
+    max_reply_tokens: int = Field(default=512, ge=16, le=32_768)
+    """A reply ends here at the latest; this much of the window is kept free for it."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    """0 always takes the most probable word; more is livelier."""
+    top_k: int = Field(default=40, ge=0)
+    """Only the K most probable tokens are drawn from; 0 is all."""
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    """Only the most probable tokens that reach this probability together are drawn from."""
+    min_p: float = Field(default=0.05, ge=0, lt=1)
+    """Tokens less probable than this share of the best one are never drawn."""
+    repeat_penalty: float = Field(default=1.1, ge=1, le=2)
+    """How much words just said are held back; 1 is not at all."""
+
+
+class MemorySettings(Section):
+    """``[memory]``: what is remembered in a turn."""
+
+    k: int = Field(default=5, ge=0, le=50)
+    """At most this many memories are shown with a question; 0 turns recall off."""
+    budget_tokens: int = Field(default=400, ge=0, le=32_768)
+    """The memories of one question take at most this much of the window."""
+
+
+class RetrainSettings(Section):
+    """``[retrain]``: how a molt is made."""
+
+    minutes: float = Field(default=0.0, ge=0, le=1440)
+    """A retraining is fitted into this time, unless ``--minutes`` says otherwise; 0 is no limit."""
+
+
+class UiSettings(Section):
+    """``[ui]``: how the app looks."""
+
+    theme: str = "molting-dark"
+    """Name of a theme of the app; the command palette lists them and stores the choice here."""
+
+
+class Config(Section):
+    """All settings of a home; each has a default, so that an empty or missing file is a good one."""
+
+    model: ModelSettings = ModelSettings()
+    """Who talks, and how."""
+    memory: MemorySettings = MemorySettings()
+    """What is remembered in a turn."""
+    retrain: RetrainSettings = RetrainSettings()
+    """How a molt is made."""
+    ui: UiSettings = UiSettings()
+    """How the app looks."""
+
+
+def load_config(home: Home) -> Config:
+    """The settings of ``home``; a missing file gives the defaults.
+
+    Errors: HomeError naming file, line, key and what is allowed.
+    """
+    path = home.config_file
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HomeError(f"{path} cannot be read ({error}); mend it or remove it to get the defaults") from None
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """Checked settings from TOML text; ``path`` is named in errors (HomeError)."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        place = f"{path}:{line[1] if line else len(text.splitlines())}"
+        reason = re.sub(r" \(at .*\)$", "", str(error))
+        raise HomeError(f"{place}: not valid TOML: {reason}; mend the line or remove it") from None
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(part) for part in first["loc"]]
+        line_number = find_line(text, keys)
+        place = f"{path}:{line_number}" if line_number else str(path)
+        raise HomeError(f"{place}: {'.'.join(keys)}: {_reason(first, keys)}") from None
+
+
+def set_value(home: Home, key: str, value: str | int | float | bool) -> Config:
+    """Write one setting (``model.name``) into config.toml, leave everything else as it stands; gives the new settings.
+
+    Errors: UsageError for an unknown key or a value that is not allowed; HomeError when the file is broken already.
+    """
+    path = home.config_file
+    section, _, name = key.partition(".")
+    if not name or key not in keys_of_config():
+        raise UsageError(f"{key}: no such setting; there are: {', '.join(keys_of_config())}")
+    with file_lock(home.cache_dir / "config.lock"):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        before = parse_config(text, path)
+        new_text = replace_value(text, section, name, value)
+        try:
+            config = parse_config(new_text, path)
+        except HomeError as error:
+            raise UsageError(str(error)) from None
+        if _other_values(config, key) != _other_values(before, key):
+            raise HomeError(f"{path}: {key} could not be set without touching other lines; set it by hand")
+        write_atomic(path, new_text)
+    return config
+
+
+def keys_of_config() -> list[str]:
+    """Every setting as ``section.name``."""
+    return [f"{section}.{name}" for section in Config.model_fields for name in _fields(section)]
+
+
+def allowed_values(key: str) -> str:
+    """What may stand for ``section.name``, such as ``a whole number, >= 0, <= 1024``."""
+    section, _, name = key.partition(".")
+    field = _fields(section)[name]
+    kind = {"str": "text", "int": "a whole number", "float": "a number"}[getattr(field.annotation, "__name__", "str")]
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    limits = [
+        f"{sign} {getattr(rule, word)}"
+        for rule in field.metadata
+        for word, sign in signs.items()
+        if hasattr(rule, word)
+    ]
+    return ", ".join([kind, *limits])
+
+
+def replace_value(text: str, section: str, name: str, value: str | int | float | bool) -> str:
+    """TOML text with ``section.name`` set; comments, order and blank lines stay (pure)."""
+    literal = json.dumps(value, ensure_ascii=False)
+    lines = text.splitlines()
+    setting = f"{name} = {literal}"
+    header = _line_of_header(lines, section)
+    if header is None:
+        gap = [""] if lines and lines[-1].strip() else []
+        return "\n".join([*lines, *gap, f"[{section}]", setting]) + "\n"
+    last = header
+    for index in range(header + 1, len(lines)):
+        if re.match(r"\s*\[", lines[index]):
+            break
+        if re.match(rf"\s*{re.escape(name)}\s*=", lines[index]):
+            comment = re.search(r"""=\s*(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^#"']*?)(\s*#.*)$""", lines[index])
+            lines[index] = setting + (comment[1] if comment else "")
+            return "\n".join(lines) + "\n"
+        if lines[index].strip():
+            last = index
+    lines.insert(last + 1, setting)
+    return "\n".join(lines) + "\n"
+
+
+def find_line(text: str, keys: Iterable[str]) -> int | None:
+    """1-based line of ``section.name`` (or of the section) in TOML text; None when it is written in another way."""
+    section, *rest = keys
+    lines = text.splitlines()
+    header = _line_of_header(lines, section)
+    if header is None:
+        pattern = rf"\s*{re.escape(section)}\s*[.=]"
+        return next((number for number, line in enumerate(lines, 1) if re.match(pattern, line)), None)
+    for index in range(header + 1, len(lines)):
+        if re.match(r"\s*\[", lines[index]):
+            break
+        if rest and re.match(rf"""\s*["']?{re.escape(rest[0])}["']?\s*=""", lines[index]):
+            return index + 1
+    return header + 1
+
+
+def _line_of_header(lines: list[str], section: str) -> int | None:
+    pattern = rf"\s*\[\s*{re.escape(section)}\s*\]"
+    return next((index for index, line in enumerate(lines) if re.match(pattern, line)), None)
+
+
+def _fields(section: str) -> dict[str, FieldInfo]:
+    """The settings of one section; each default of Config is an object of its section's class."""
+    return type(Config.model_fields[section].default).model_fields
+
+
+def _other_values(config: Config, key: str) -> dict[str, Any]:
+    section, _, name = key.partition(".")
+    values = config.model_dump()
+    values[section].pop(name)
+    return values
+
+
+def _reason(error: Any, keys: list[str]) -> str:
+    """What is wrong and what is allowed, in one clause."""
+    if error["type"] == "extra_forbidden":
+        if len(keys) == 1:
+            return f"no such section; there are: {', '.join(Config.model_fields)}"
+        return f"no such setting; {keys[0]} has: {', '.join(_fields(keys[0]))}"
+    if len(keys) == 1:
+        return f"{error['input']!r} is not allowed; it is a section: [{keys[0]}]"
+    return f"{error['input']!r} is not allowed; must be {allowed_values('.'.join(keys))}"

@@ -1,0 +1,84 @@
+"""What of a conversation the model sees: turns with the memories that were shown, and how much has left the window."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from memory.api import RecalledMemory, memory_block
+from molting_agent.runtime.prompt import ChatTurn, Prompt, build
+from molting_agent.runtime.protocol import Segment
+from molting_agent.session import SessionTurn
+
+CountTokens = Callable[[str], int]
+
+
+def shown_ids(turns: Iterable[SessionTurn]) -> list[str]:
+    """Ids of all memories that were shown in a conversation, each once, in order."""
+    return list(dict.fromkeys(memory_id for turn in turns for memory_id in turn.memories))
+
+
+def chat_turns(
+    turns: Sequence[SessionTurn], shown: Mapping[str, RecalledMemory], newest_ids: Sequence[str] = ()
+) -> list[ChatTurn]:
+    """The history as the model reads it: person and agent in turn, each question with the memories it was shown.
+
+    ``newest_ids`` are the memories of a question that has no reply yet. A memory that is not in ``shown`` was forgotten
+    and vanishes. A reply that was stopped before its first word is left out, and the words around it become one turn:
+    most chat templates refuse two turns of the same person in a row.
+    """
+    said = [turn for turn in turns if turn.role == "user" or turn.text.strip()]
+    history: list[ChatTurn] = []
+    for index, turn in enumerate(said):
+        if turn.role == "assistant":
+            history.append(ChatTurn("assistant", turn.text))
+            continue
+        is_last = index + 1 == len(said)
+        following = None if is_last else said[index + 1]
+        ids = newest_ids if is_last else following.memories if following and following.role == "assistant" else ()
+        block = memory_block([shown[memory_id] for memory_id in ids if memory_id in shown])
+        if history and history[-1].role == "user":
+            history[-1] = ChatTurn("user", f"{history[-1].text}\n\n{turn.text}", block)
+        else:
+            history.append(ChatTurn("user", turn.text, block))
+    return history
+
+
+class Window:
+    """Builds the prompt of each turn and remembers what has left it: between two cuts it only grows at its end."""
+
+    def __init__(self, system: str, budget_tokens: int, count_tokens: CountTokens) -> None:
+        self.system = system
+        self.budget_tokens = budget_tokens
+        self.left_out = 0
+        self._count_tokens = count_tokens
+
+    def prompt(self, history: Sequence[ChatTurn]) -> tuple[Prompt, int]:
+        """The prompt for the newest question, and how many turns left it just now (0 in most turns)."""
+        prompt = self._build(history, self.left_out)
+        left_now = prompt.left_out - self.left_out
+        self.left_out = prompt.left_out
+        return prompt, left_now
+
+    def resume(self, history: Sequence[ChatTurn]) -> None:
+        """Find out what had left the window of a conversation that goes on, by cutting again where it was cut then."""
+        self.left_out = 0
+        if not history or self._build(history, 0).left_out == 0:
+            return
+        for end, turn in enumerate(history, 1):
+            if turn.role == "user":
+                self.left_out = self._build(history[:end], self.left_out).left_out
+
+    def _build(self, history: Sequence[ChatTurn], left_out: int) -> Prompt:
+        return build(
+            self.system,
+            history,
+            budget_tokens=self.budget_tokens,
+            count_tokens=self._count_tokens,
+            left_out=left_out,
+        )
+
+
+def prefix_length(segments: Sequence[Segment], prefix_messages: int) -> int:
+    """How many segments at the beginning belong to the fixed messages."""
+    for index, segment in enumerate(segments):
+        if segment.message >= prefix_messages:
+            return index
+    return len(segments)

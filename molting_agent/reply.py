@@ -1,0 +1,87 @@
+"""A reply while it is spoken: the engine's stream turned into clean text, and its measures."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from memory.api import RecalledMemory
+from molting_agent.clean import Cleaner
+from molting_agent.events import ReplyDelta, ReplyFinished
+from molting_agent.runtime.protocol import Delta, Done
+
+
+@dataclass(slots=True)
+class Reply:
+    """What was said so far. ``started`` is the ``time.monotonic()`` at which the question came in."""
+
+    message_id: str
+    molt: int
+    memories: tuple[RecalledMemory, ...]
+    started: float
+    text: str = ""
+    first_token_s: float = 0.0
+    done: Done | None = None
+    _cleaner: Cleaner = field(default_factory=Cleaner)
+
+    @property
+    def reason(self) -> str:
+        """``stop``, ``length`` or ``cancelled``; a stream that never came to its end counts as cancelled."""
+        return self.done.reason if self.done else "cancelled"
+
+    @property
+    def stopped(self) -> bool:
+        """It is not whole because somebody ended it."""
+        return self.reason == "cancelled"
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens, under the names of the transcript's format."""
+        if not self.done:
+            return {}
+        evaluated = self.done.evaluated_tokens
+        return {
+            "input": evaluated,
+            "output": self.done.reply_tokens,
+            "cacheRead": self.done.prompt_tokens - evaluated,
+            "totalTokens": self.done.prompt_tokens + self.done.reply_tokens,
+        }
+
+    def begin_anew(self) -> None:
+        """Forget what was said: the engine died and is asked once more."""
+        self.text, self.first_token_s, self.done, self._cleaner = "", 0.0, None, Cleaner()
+
+    def deltas(
+        self, stream: Iterator[Delta | Done], is_stopped: Callable[[], bool], cancel: Callable[[], None]
+    ) -> Iterator[ReplyDelta]:
+        """Pass the stream on as clean text and keep it; ``cancel`` is called when ``is_stopped`` turns true."""
+        for item in stream:
+            if isinstance(item, Done):
+                self.done = item
+                continue
+            if is_stopped():  # the stop may have come before the engine knew of this request
+                cancel()
+            shown = self._cleaner.feed(item.text)
+            if not self.text:
+                shown = shown.lstrip()
+            if shown:
+                self.first_token_s = self.first_token_s or time.monotonic() - self.started
+                self.text += shown
+                yield ReplyDelta(shown)
+
+    def finished(self) -> ReplyFinished:
+        """The event that ends the turn."""
+        done = self.done or Done("cancelled", 0, 0, 0, 0.0, 0.0)
+        return ReplyFinished(
+            message_id=self.message_id,
+            text=self.text,
+            molt=self.molt,
+            reason=self.reason,
+            prompt_tokens=done.prompt_tokens,
+            evaluated_tokens=done.evaluated_tokens,
+            reply_tokens=done.reply_tokens,
+            first_token_s=self.first_token_s,
+            total_s=time.monotonic() - self.started,
+            tokens_per_s=done.tokens_per_s,
+            prefix_restored=done.prefix_restored,
+            memories=self.memories,
+        )

@@ -1,0 +1,223 @@
+"""A live conversation over its transcript file: turns as they stand now, appended, rated and edited by the writer."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from memory.errors import MoltingError, UsageError
+from memory.transcripts.model import Transcript, Turn
+from memory.transcripts.read import read_transcript
+from memory.transcripts.writer import SessionWriter
+from molting_agent.clean import clean_line
+
+TITLE_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTurn:
+    """One thing said. ``molt``, ``memories`` (ids shown with the question) and the verdicts belong to replies.
+
+    ``text`` is what stands now, the person's edit where there is one; ``rating`` is +1, -1 or 0.
+    """
+
+    message_id: str
+    role: str
+    text: str
+    molt: int = 0
+    memories: tuple[str, ...] = ()
+    rating: int = 0
+    edited: bool = False
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """One line of a list of conversations; times are ISO 8601."""
+
+    id: str
+    path: Path
+    title: str
+    started_at: str
+    turns: int
+    updated_at: str
+
+
+class Session:
+    """One conversation. A new one has no file (``path`` None, ``id`` "") until the first words are said."""
+
+    def __init__(self, sessions_dir: Path) -> None:
+        self.turns: list[SessionTurn] = []
+        self.title = ""
+        self._sessions_dir = sessions_dir
+        self._writer: SessionWriter | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> tuple["Session", list[str]]:
+        """A conversation from its file, and one line for each thing that had to be set aside (a torn last line)."""
+        transcript = read_transcript(path)
+        session = cls(path.parent)
+        session._writer = SessionWriter.open(path)
+        session.turns = [_session_turn(turn) for turn in transcript.turns if turn.role in ("user", "assistant")]
+        session.title = title_of(transcript)
+        aside = [f"{skipped.path}:{skipped.line}: set aside: {skipped.reason}" for skipped in transcript.skipped]
+        return session, aside
+
+    @property
+    def id(self) -> str:
+        return self._writer.id if self._writer else ""
+
+    @property
+    def path(self) -> Path | None:
+        return self._writer.path if self._writer else None
+
+    def add_user(self, text: str) -> str:
+        """Put the person's words on disk (fsync) and give their message id."""
+        if self._writer is None:
+            self._sessions_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._writer = SessionWriter.create(self._sessions_dir, cwd=str(Path.cwd()))
+        message_id = self._writer.user(text)
+        self.turns.append(SessionTurn(message_id, "user", text))
+        self.title = self.title or shorten_title(text)
+        return message_id
+
+    def new_message_id(self) -> str:
+        """An id for a reply that is about to be spoken."""
+        taken = {turn.message_id for turn in self.turns}
+        while (candidate := secrets.token_hex(4)) in taken:
+            pass
+        return candidate
+
+    def add_reply(
+        self,
+        message_id: str,
+        text: str,
+        *,
+        molt: int,
+        base_sha256: str,
+        model: str,
+        memories: Sequence[str],
+        stopped: bool,
+        usage: dict[str, int],
+    ) -> SessionTurn:
+        """Put a reply on disk with who spoke it and what he was shown."""
+        assert self._writer is not None  # noqa: S101 - a reply follows words that opened the file
+        self._writer.assistant(
+            text,
+            molt=molt,
+            base_sha256=base_sha256,
+            model=model,
+            memories=memories,
+            stopped=stopped,
+            usage=usage,
+            message_id=message_id,
+        )
+        turn = SessionTurn(message_id, "assistant", text, molt, tuple(memories), stopped=stopped)
+        self.turns.append(turn)
+        return turn
+
+    def rate(self, message_id: str, rating: int) -> None:
+        """Keep the person's thumb: +1, -1, or 0 to take it back. Errors: UsageError."""
+        if rating not in (-1, 0, 1):
+            raise UsageError(f"a rating is 1, -1 or 0, not {rating}")
+        writer, index = self._reply(message_id)
+        writer.rate(message_id, rating)
+        self.turns[index] = replace(self.turns[index], rating=rating)
+
+    def edit(self, message_id: str, text: str) -> None:
+        """Keep what the person would have had him say; it stands in the history from now on. Errors: UsageError."""
+        if not text.strip():
+            raise UsageError("an edited reply cannot be empty")
+        writer, index = self._reply(message_id)
+        writer.edit(message_id, text)
+        self.turns[index] = replace(self.turns[index], text=text, edited=True)
+
+    def _reply(self, message_id: str) -> tuple[SessionWriter, int]:
+        for index, turn in enumerate(self.turns):
+            if turn.message_id == message_id and turn.role == "assistant" and self._writer:
+                return self._writer, index
+        raise UsageError(f"{message_id}: no reply of that id in this conversation")
+
+
+class SessionList:
+    """The conversations of a home, newest first; files that did not change are read once."""
+
+    def __init__(self, sessions_dir: Path) -> None:
+        self.sessions_dir = sessions_dir
+        self._known: dict[tuple[Path, int, int], SessionSummary | None] = {}
+
+    def all(self) -> list[SessionSummary]:
+        """Every conversation in which something was said."""
+        return list(self.newest_first())
+
+    def newest_first(self) -> Iterator[SessionSummary]:
+        """The same, read one by one."""
+        for path in self._files():
+            if summary := self._summary(path):
+                yield summary
+
+    def find(self, session_id: str) -> Path:
+        """The file of a conversation by its id, the beginning of it, or ``last``. Errors: UsageError."""
+        if session_id == "last":
+            for summary in self.newest_first():
+                return summary.path
+            raise UsageError("there is no conversation yet; begin one: molt ask TEXT")
+        # The file's name ends in the first eight characters of the id, so that only fitting files are read.
+        fitting = [p for p in self._files() if session_id and p.stem.rpartition("_")[2].startswith(session_id[:8])]
+        found = [s.path for p in fitting if (s := self._summary(p)) and s.id.startswith(session_id)]
+        if len(found) != 1:
+            what = "no conversation of that id" if not found else f"{len(found)} conversations begin with that id"
+            raise UsageError(f"{session_id}: {what}; see: molt sessions ls")
+        return found[0]
+
+    def _files(self) -> list[Path]:
+        return sorted(self.sessions_dir.glob("*.jsonl"), reverse=True)
+
+    def _summary(self, path: Path) -> SessionSummary | None:
+        status = path.stat()
+        key = (path, status.st_mtime_ns, status.st_size)
+        if key not in self._known:
+            try:
+                transcript = read_transcript(path)
+            except MoltingError:  # a file that is no conversation belongs in no list of them
+                self._known[key] = None
+            else:
+                self._known[key] = summarise(transcript, datetime.fromtimestamp(status.st_mtime, UTC))
+        return self._known[key]
+
+
+def summarise(transcript: Transcript, updated: datetime) -> SessionSummary | None:
+    """One line about a conversation; None when nothing was said in it."""
+    said = [turn for turn in transcript.turns if turn.role in ("user", "assistant")]
+    if not said:
+        return None
+    updated_at = updated.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return SessionSummary(
+        transcript.id, transcript.path, title_of(transcript), transcript.started_at, len(said), updated_at
+    )
+
+
+def title_of(transcript: Transcript) -> str:
+    """The title that was given, else the person's first words."""
+    first = next((turn.text for turn in transcript.turns if turn.role == "user"), "")
+    return shorten_title(transcript.title or first)
+
+
+def shorten_title(text: str) -> str:
+    """The beginning of a text as one clean line of at most 60 characters."""
+    line = clean_line(text)
+    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
+
+
+def _session_turn(turn: Turn) -> SessionTurn:
+    return SessionTurn(
+        turn.id,
+        turn.role,
+        turn.final_text,
+        turn.spoken_by or 0,
+        turn.shown_memories,
+        rating={True: 1, False: -1, None: 0}[turn.approved],
+        edited=turn.edited_text is not None,
+        stopped=turn.stopped,
+    )
