@@ -42,7 +42,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of a reply; ``reason`` is ``stop`` (he finished), ``length`` (max_tokens, full window) or ``cancelled``."""
+    """The end of a reply; ``reason``: ``stop`` (he finished), ``length`` (max_tokens, full window) or ``cancelled``."""
 
     reason: str
     prompt_tokens: int

@@ -40,8 +40,8 @@ def render(
     template or as control token. A target's words and the token that ends its turn (one of ``end_tokens``) are target
     segments. ``generate`` opens a reply of the assistant at the end. Errors: ModelError when the template fails.
     """
-    roles = [m.role for m in messages]
-    text = _run(chat_template or CHATML, tuple(roles), bos_token, generate)
+    eos_token = end_tokens[0] if end_tokens else ""
+    text = _run(chat_template or CHATML, tuple(m.role for m in messages), bos_token, eos_token, generate)
     segments: list[Segment] = []
     previous: int | None = None
     for markup, index in _split(text, len(messages)):
@@ -53,6 +53,11 @@ def render(
                 segments.append(Segment(message.content, target=message.target, message=index))
             previous = index
     return segments
+
+
+def count_prefix(segments: Sequence[Segment], messages: int = 1) -> int:
+    """How many leading segments the first ``messages`` messages take: what stays fixed for the session."""
+    return max((i + 1 for i, s in enumerate(segments) if 0 <= s.message < messages), default=0)
 
 
 def _markup(markup: str, messages: Sequence[Message], previous: int | None, end_tokens: Sequence[str]) -> list[Segment]:
@@ -78,25 +83,21 @@ def _split(text: str, count: int) -> list[tuple[str, int | None]]:
 
 
 @lru_cache(maxsize=256)
-def _run(chat_template: str, roles: tuple[str, ...], bos_token: str, generate: bool) -> str:
+def _run(chat_template: str, roles: tuple[str, ...], bos_token: str, eos_token: str, generate: bool) -> str:
     messages = [{"role": role, "content": MARK.format(i)} for i, role in enumerate(roles)]
     template = _compiled(chat_template)
-    values: dict[str, Any] = {"bos_token": bos_token, "eos_token": "", "add_generation_prompt": generate}
+    values = {"bos_token": bos_token, "eos_token": eos_token, "add_generation_prompt": generate}
     try:
         return template.render(messages=messages, **values)
     except Exception as error:
         if roles[:1] != ("system",) or len(roles) < 2:
-            raise ModelError(
-                f"the model's chat template fails ({error}); choose another model: molt models ls"
-            ) from None
+            raise _failed(error) from None
         # Templates without a system role (Gemma): its words go in front of the first question.
         joined = {"role": roles[1], "content": MARK.format(0) + "\n\n" + MARK.format(1)}
         try:
             return template.render(messages=[joined, *messages[2:]], **values)
         except Exception as again:
-            raise ModelError(
-                f"the model's chat template fails ({again}); choose another model: molt models ls"
-            ) from None
+            raise _failed(again) from None
 
 
 def _failed(error: Exception) -> ModelError:
