@@ -1,0 +1,352 @@
+"""The chat screen: header, conversation, prompt, status line, and what happens between them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Markdown, Static, TextArea
+
+from molting_agent.events import Event
+from molting_agent.ui import chat_events
+from molting_agent.ui.background import in_background
+from molting_agent.ui.block import Block
+from molting_agent.ui.commands import registry
+from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.conversation import Conversation
+from molting_agent.ui.editor import Editor
+from molting_agent.ui.header import HeaderLine
+from molting_agent.ui.hints import SlashHints
+from molting_agent.ui.history import Found, History, block_of, remembered
+from molting_agent.ui.links import link_question
+from molting_agent.ui.messages import Submitted
+from molting_agent.ui.pill import NewPill
+from molting_agent.ui.prompt import Prompt
+from molting_agent.ui.queue_line import QueueLine
+from molting_agent.ui.reply_block import ReplyBlock
+from molting_agent.ui.status import StatusLine
+from molting_agent.ui.status_text import StatusFields
+from molting_agent.ui.turns import Turns
+from molting_agent.ui.welcome import Welcome
+
+if TYPE_CHECKING:
+    from molting_agent.agent import Agent
+    from molting_agent.ui.app import MoltingApp
+
+BUSY = "He is speaking; Esc stops him, then try again."
+ASLEEP = "He is still waking up; try again in a moment."
+
+
+class ChatScreen(Screen[None]):
+    """Where the person and the agent talk."""
+
+    BINDING_GROUP_TITLE = "Chat"
+    AUTO_FOCUS = "#prompt"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "escape", "Stop his reply; close; back to writing", id="chat.escape"),
+        Binding("alt+up", "walk(-1)", "To the block above", id="chat.block_up"),
+        Binding("alt+down", "walk(1)", "To the block below", id="chat.block_down"),
+        Binding("ctrl+n", "new_session", "New conversation", id="chat.new"),
+        Binding("pageup", "page(-1)", "Scroll up", id="chat.page_up"),
+        Binding("pagedown", "page(1)", "Scroll down", id="chat.page_down"),
+        Binding("end,ctrl+end", "newest", "To the newest", id="chat.newest", key_display="End"),
+    ]
+
+    def __init__(self, speaker: str, turns: Turns) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]
+        self.speaker = speaker
+        self.reply: ReplyBlock | None = None
+        self.history = History((), 0)
+        self.conversation = Conversation(Welcome(speaker))
+        self.prompt = Prompt()
+        self.turns = turns
+
+    @property
+    def molting(self) -> "MoltingApp":
+        """The app, by its own type."""
+        return cast("MoltingApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield HeaderLine(self.speaker)
+        with Container(id="stage"):
+            yield self.conversation
+            yield NewPill()
+        yield SlashHints()
+        yield QueueLine()
+        with Horizontal(id="entry"):
+            yield Static(Content(">"), id="mark")
+            yield self.prompt
+        yield StatusLine()
+
+    # What the person does
+
+    @on(Submitted)
+    async def submitted(self, event: Submitted) -> None:
+        """Run a command, or ask."""
+        self.query_one(SlashHints).close()
+        self.prompt.hints_open = False
+        if not await registry.run(self, event.text):
+            self.conversation.newest()
+            self.turns.send(event.text)
+        self.show_queue()
+
+    @on(TextArea.Changed, "#prompt")
+    def typed(self) -> None:
+        self.prompt.hints_open = self.query_one(SlashHints).follow(self.prompt.text)
+
+    @on(Prompt.Steered)
+    def steered(self, event: Prompt.Steered) -> None:
+        """Move in the slash list, complete from it, or run what is chosen."""
+        hints = self.query_one(SlashHints)
+        chosen = hints.chosen
+        if event.key == "up":
+            hints.action_cursor_up()
+        elif event.key == "down":
+            hints.action_cursor_down()
+        elif chosen is not None:
+            exact = self.prompt.text == f"/{chosen.name}"
+            if event.key == "tab" or (chosen.needs_argument and not exact):
+                self.prompt.put(f"/{chosen.name} " if chosen.argument else f"/{chosen.name}")
+            else:
+                self.prompt.put(f"/{chosen.name}")
+                self.prompt.action_send()
+
+    @on(Prompt.PulledBack)
+    def pulled_back(self) -> None:
+        self.prompt.put(self.turns.take_back())
+        self.show_queue()
+
+    def action_escape(self) -> None:
+        """The innermost thing that can be ended: the slash list, the block cursor, the reply, the queue."""
+        hints = self.query_one(SlashHints)
+        if hints.display:
+            hints.close()
+            self.prompt.hints_open = False
+        elif self.focused is not self.prompt:
+            self.prompt.focus()
+        elif self.turns.busy:
+            self.turns.stop()
+        elif self.turns.waiting and not self.prompt.text:
+            self.pulled_back()
+
+    def action_walk(self, step: int) -> None:
+        """Move the block cursor."""
+        self.conversation.walk(step, self.prompt.focus)
+
+    def action_page(self, step: int) -> None:
+        """Scroll by a screen, whatever has the focus."""
+        if step < 0:
+            self.conversation.scroll_page_up(animate=False)
+        else:
+            self.conversation.scroll_page_down(animate=False)
+
+    def action_newest(self) -> None:
+        """Go to the end and follow it."""
+        self.conversation.newest()
+        self.prompt.focus()
+
+    def action_new_session(self) -> None:
+        self.new_session()
+
+    @on(Block.Asked)
+    async def block_asked(self, event: Block.Asked) -> None:
+        """A key on a block."""
+        block = event.block
+        if event.what == "copy":
+            self.app.copy_to_clipboard(block.text)
+            self.toast(f"Copied {len(block.text)} characters.")
+        elif isinstance(block, ReplyBlock):
+            if event.what == "why":
+                block.toggle_memories()
+            elif block.streaming or not block.message_id:
+                self.toast("Wait until he has finished.")
+            elif event.what == "edit":
+                self.edit(block)
+            else:
+                self.rate(block, 1 if event.what == "up" else -1)
+        elif event.what == "edit":
+            self.prompt.put(block.text)
+            self.prompt.focus()
+
+    @on(Markdown.LinkClicked)
+    def link_clicked(self, event: Markdown.LinkClicked) -> None:
+        """A link of the model opens only after its true address was shown and agreed to."""
+        event.stop()
+        question, url = link_question(event.href)
+        if not url:
+            self.toast(question)
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "open":
+                self.app.open_url(url)
+
+        self.app.push_screen(Confirm(question, url, [("leave", "Leave it"), ("open", "Open it")]), answered)
+
+    @on(NewPill.Pressed)
+    def pill_pressed(self) -> None:
+        self.action_newest()
+
+    @on(Conversation.Moved)
+    def moved(self, event: Conversation.Moved) -> None:
+        self.query_one(NewPill).show(event.unseen)
+
+    # What the agent is asked to do
+
+    def with_agent(
+        self, work: "Callable[[Agent], Any]", *, then: Callable[[Any], Awaitable[None] | None] | None = None
+    ) -> None:
+        """Call the agent in a thread; errors become a line in the conversation."""
+        agent = self.molting.agent
+        if agent is None:
+            self.run_worker(self.note(ASLEEP), exit_on_error=False)
+            return
+        in_background(self.app, lambda: work(agent), then=then, failed=lambda line: self.note(line, "error"))
+
+    def when_free(self, work: "Callable[[Agent], Any]", *, then: Callable[[Any], Awaitable[None] | None]) -> None:
+        """The same, for what must not happen during a turn."""
+        if self.turns.busy:
+            self.run_worker(self.note(BUSY, "warning"), exit_on_error=False)
+            return
+
+        def alone(agent: "Agent") -> Any:
+            with self.turns.lock:
+                return work(agent)
+
+        self.with_agent(alone, then=then)
+
+    def new_session(self) -> None:
+        """Begin anew; the old conversation stays on disk."""
+
+        async def begun(_result: None) -> None:
+            await self.show_session({})
+            self.toast("A new conversation.")
+
+        self.when_free(lambda agent: agent.new_session(), then=begun)
+
+    def resume(self, session_id: str) -> None:
+        """Go on with another conversation."""
+
+        def work(agent: "Agent") -> tuple[list[Event], Found]:
+            notices: list[Event] = list(agent.resume(session_id) or [])
+            return notices, remembered(agent, History.newest(agent.session.turns).shown())
+
+        async def resumed(result: tuple[list[Event], Found]) -> None:
+            await self.show_session(result[1])
+            await self.show_events(result[0])
+
+        self.when_free(work, then=resumed)
+
+    def promote(self, number: int) -> None:
+        """Let another molt speak."""
+        self.when_free(lambda agent: agent.promote(number), then=self.show_events)
+
+    def rollback(self) -> None:
+        """Let the molt before this one speak."""
+        self.when_free(lambda agent: agent.rollback(), then=self.show_events)
+
+    def rate(self, block: ReplyBlock, rating: int) -> None:
+        """Keep a thumb; the same key again takes it back."""
+        wanted = 0 if block.rating == rating else rating
+
+        def kept(_result: None) -> None:
+            block.rating = wanted
+            block.show_foot()
+
+        self.with_agent(lambda agent: agent.rate(block.message_id, wanted), then=kept)
+
+    def edit(self, block: ReplyBlock) -> None:
+        """Open the editor; what is saved replaces the reply and is what he learns."""
+
+        def saved(text: str | None) -> None:
+            if not text:
+                return
+
+            async def kept(_result: None) -> None:
+                block.edited = True
+                await block.replace(text)
+                block.show_foot()
+
+            self.with_agent(lambda agent: agent.edit(block.message_id, text), then=kept)
+
+        self.app.push_screen(Editor(block.text), saved)
+
+    # What is shown
+
+    async def show_session(self, found: Found) -> None:
+        """Show the agent's conversation from its end; ``found`` are the memories shown with its newest turns."""
+        agent = self.molting.agent
+        turns = list(agent.session.turns) if agent else []
+        self.reply = None
+        self.history = History.newest(turns)
+        self.prompt.asked = [turn.text for turn in turns if turn.role == "user"][-200:]
+        blocks = [block_of(turn, self.speaker, found) for turn in self.history.shown()]
+        await self.conversation.fill(blocks, has_earlier=self.history.has_earlier)
+        self.show_status()
+        self.prompt.focus()
+
+    @on(Conversation.EarlierWanted)
+    def earlier_wanted(self) -> None:
+        """The reader reached the top: put older turns there."""
+        turns = self.history.earlier()
+
+        async def arrived(found: Found) -> None:
+            blocks = [block_of(turn, self.speaker, found) for turn in turns]
+            await self.conversation.prepend(blocks, has_earlier=self.history.has_earlier)
+
+        self.with_agent(lambda agent: remembered(agent, turns), then=arrived)
+
+    async def show_event(self, event: Event) -> None:
+        """Show one event of the agent."""
+        await chat_events.show_event(self, event)
+
+    async def show_events(self, events: Sequence[Event]) -> None:
+        """Show several events, such as those of a swap."""
+        for event in events:
+            await self.show_event(event)
+
+    async def turn_ended(self, error: str) -> None:
+        """Begin the next question; after an error the waiting ones go back into the prompt."""
+        await chat_events.turn_ended(self, error)
+        self.turns.busy = False
+        if error and self.turns.waiting:
+            texts = [*self.turns.waiting, *([self.prompt.text] if self.prompt.text else [])]
+            self.turns.waiting.clear()
+            self.prompt.put("\n\n".join(texts))
+        self.turns.next()
+        self.show_queue()
+        self.show_status()
+
+    async def note(self, text: str, kind: str = "information") -> None:
+        """A line of the app in the conversation."""
+        await self.conversation.note(text, kind)
+
+    def toast(self, text: str) -> None:
+        """A short confirmation that need not stay."""
+        self.notify(text, markup=False, timeout=2.5)
+
+    def show_queue(self) -> None:
+        """Bring the waiting questions up to date."""
+        self.query_one(QueueLine).show(list(self.turns.waiting))
+        self.prompt.queue_waiting = bool(self.turns.waiting)
+
+    def show_status(self) -> None:
+        """Bring header and status line up to date."""
+        agent = self.molting.agent
+        if agent is None or not self.is_mounted:
+            return
+        status = agent.status
+        header = self.query_one(HeaderLine)
+        header.molt, header.model = status.molt, status.model_name
+        self.query_one(StatusLine).fields = StatusFields(
+            status.context_used,
+            status.context_tokens,
+            status.tokens_per_s,
+            status.memories_shown,
+            self.molting.training.state,
+        )

@@ -1,0 +1,89 @@
+"""The one place where events of the agent become widgets."""
+
+from typing import TYPE_CHECKING
+
+from molting_agent.events import (
+    ContextTrimmed,
+    Event,
+    MemoriesShown,
+    Notice,
+    ReplyDelta,
+    ReplyFinished,
+    ReplyStarted,
+    Swapped,
+    UserSaved,
+)
+from molting_agent.ui.note_block import NoteBlock
+from molting_agent.ui.reply_block import ReplyBlock
+from molting_agent.ui.user_block import UserBlock
+
+if TYPE_CHECKING:
+    from molting_agent.ui.chat import ChatScreen
+
+
+async def show_event(chat: "ChatScreen", event: Event) -> None:
+    """Show one event; events of a turn arrive in the order of ``molting_agent.events``."""
+    reply = chat.reply
+    match event:
+        case UserSaved():
+            await chat.conversation.add(UserBlock(event.text, message_id=event.message_id))
+            chat.reply = ReplyBlock(chat.speaker, streaming=True)
+            await chat.conversation.add(chat.reply, counts=False)
+        case MemoriesShown():
+            if reply is not None:
+                reply.show_memories(event.memories)
+                reply.doing("reading")
+        case ContextTrimmed():
+            turns = "turn" if event.turns_left_out == 1 else "turns"
+            text = (
+                f"The window was full: the oldest {event.turns_left_out} {turns} left his view, "
+                f"{event.turns_kept} stay. He can still recall what was said."
+            )
+            await chat.conversation.add(NoteBlock(text, "warning"), before=reply)
+        case ReplyStarted():
+            if reply is not None:
+                if reply.text:  # the engine had died and was asked once more
+                    await reply.begin_anew()
+                reply.message_id, reply.molt = event.message_id, event.molt
+                reply.doing("reading")
+        case ReplyDelta():
+            if reply is not None:
+                reply.write(event.text)
+                reply.doing("speaking   Esc stops")
+        case ReplyFinished():
+            await _finished(chat, event)
+        case Swapped():
+            await chat.note(swap_line(event.old, event.new), "swap")
+            chat.show_status()
+        case Notice():
+            await chat.note(event.text, event.severity)
+
+
+async def _finished(chat: "ChatScreen", event: ReplyFinished) -> None:
+    reply, chat.reply = chat.reply, None
+    if reply is None:
+        return
+    reply.message_id, reply.molt = event.message_id, event.molt
+    if event.memories:
+        reply.show_memories(event.memories)
+    await reply.finish(event.text, reason=event.reason)
+    chat.show_status()
+
+
+async def turn_ended(chat: "ChatScreen", error: str) -> None:
+    """Leave nothing spinning when a turn ended without a finished reply."""
+    reply, chat.reply = chat.reply, None
+    if reply is not None:
+        if reply.text:
+            await reply.finish(reply.text, reason="failed" if error else "cancelled")
+        else:
+            await reply.remove()
+
+
+def swap_line(old: int, new: int) -> str:
+    """``molt 1 → molt 2``, said in the conversation where the voice changes."""
+    return f"{_name(old)} → {_name(new)}   From here on {_name(new)} speaks."
+
+
+def _name(molt: int) -> str:
+    return f"molt {molt}" if molt else "the base"

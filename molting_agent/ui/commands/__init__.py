@@ -1,0 +1,1 @@
+"""The slash commands: one function each, gathered in ``registry``."""

@@ -1,0 +1,66 @@
+"""Slash commands about molts: retrain, list, promote, roll back, and the model below them."""
+
+from typing import TYPE_CHECKING
+
+from molting_agent.ui.commands.registry import command
+
+if TYPE_CHECKING:
+    from molting_agent.ui.chat import ChatScreen
+
+
+@command("retrain", "[minutes]", summary="learn from what was said since; goes on from a checkpoint if there is one")
+async def retrain(chat: "ChatScreen", argument: str) -> None:
+    """Start the training child; the status line shows it."""
+    minutes: float | None = None
+    if argument:
+        try:
+            minutes = float(argument)
+        except ValueError:
+            minutes = 0.0
+        if not 0 < minutes <= 24 * 60:
+            await chat.note(
+                "/retrain takes minutes, such as /retrain 20; without a number it takes what it needs.", "warning"
+            )
+            return
+    await chat.molting.training.start(minutes)
+
+
+@command("molts", summary="his line of molts, their verdicts and reports (F3)")
+async def molts(chat: "ChatScreen", _argument: str) -> None:
+    """Open the Molts screen."""
+    chat.molting.action_molts()
+
+
+@command("promote", "N", summary="let molt N speak; 0 is the base")
+async def promote(chat: "ChatScreen", argument: str) -> None:
+    """Make a molt the champion and swap to it."""
+    if not argument.isdigit():
+        await chat.note("/promote takes the number of a molt, such as /promote 2.", "warning")
+        return
+    chat.promote(int(argument))
+
+
+@command("rollback", summary="let the molt before this one speak again")
+async def rollback(chat: "ChatScreen", _argument: str) -> None:
+    """Return to the champion before this one."""
+    chat.rollback()
+
+
+@command("model", summary="which model he runs on, and which others this home knows")
+async def model(chat: "ChatScreen", _argument: str) -> None:
+    """Name the base models."""
+
+    def look(agent: "object") -> list[str]:
+        from molting_agent.runtime.models import known_models
+
+        return [known.name for known in known_models(chat.molting.home)]
+
+    async def show(names: list[str]) -> None:
+        agent = chat.molting.agent
+        now = agent.status.model_name if agent else ""
+        others = [name for name in names if name != now]
+        line = f"He runs on {now}."
+        line += f" This home also knows {', '.join(others)}." if others else ""
+        await chat.note(f"{line} Change it outside the app: molt models use NAME")
+
+    chat.with_agent(look, then=show)

@@ -1,0 +1,167 @@
+"""The Memory screen: search what he knows, read it with its place, forget it."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from memory.values import RecalledMemory
+from molting_agent.clean import clean, clean_line
+from molting_agent.ui.background import in_background
+from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.panel_screen import PanelScreen
+from molting_agent.ui.receipts import receipt_line
+
+if TYPE_CHECKING:
+    from memory.values import Receipt
+    from molting_agent.agent import Agent
+
+DEBOUNCE_S = 0.25
+LIST_LIMIT = 200
+
+
+class MemoryScreen(PanelScreen):
+    """An empty search lists the newest memories; ``Delete`` forgets after a question."""
+
+    BINDING_GROUP_TITLE = "Memory (F2)"
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "to_list", "To the list", id="memory.list", show=False),
+        Binding(
+            "ctrl+d,delete", "forget", "Forget the memory under the cursor", id="memory.forget", key_display="Ctrl+D"
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memories: list[RecalledMemory] = []
+        self._asked = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.title_line("Memory")
+        yield Input(placeholder="Search as he does when you ask him", compact=True)
+        yield self.said_line()
+        with Container(id="halves"):
+            yield OptionList(compact=True)
+            with VerticalScroll(id="reader"):
+                yield Static(id="text", markup=False)
+        yield self.keys_line(("↓", "to the list"), ("Ctrl+D", "forget"), ("Esc", "back"))
+
+    def on_mount(self) -> None:
+        self.search("")
+
+    @on(Input.Changed)
+    def typed(self, event: Input.Changed) -> None:
+        """Search when the person pauses: recall costs an embedding each time."""
+        if self._timer is not None:
+            self._timer.stop()
+        query = event.value
+        self._timer = self.set_timer(DEBOUNCE_S, lambda: self.search(query))
+
+    def search(self, query: str) -> None:
+        """Fill the list in the background; an answer that was overtaken by a later question is dropped."""
+        agent = self.molting.agent
+        if agent is None:
+            self.say("He is still waking up.")
+            return
+        self._asked += 1
+        asked = self._asked
+
+        def work() -> list[RecalledMemory]:
+            return list(agent.recall(query)) if query.strip() else list(agent.memory.list(limit=LIST_LIMIT))
+
+        def arrived(memories: list[RecalledMemory]) -> None:
+            if asked == self._asked and self.is_mounted:
+                self._show(memories, query)
+
+        in_background(self.app, work, then=arrived, failed=self.say)
+
+    def _show(self, memories: list[RecalledMemory], query: str) -> None:
+        self.memories = memories
+        listing = self.query_one(OptionList)
+        listing.set_options([Option(memory_line(memory, scored=bool(query.strip()))) for memory in memories])
+        listing.highlighted = 0 if memories else None
+        count = f"{len(memories)} {'memory' if len(memories) == 1 else 'memories'}"
+        if not query.strip():
+            self.say(
+                f"{count}, newest first" if memories else "Nothing is remembered yet; /remember TEXT writes a memory."
+            )
+        else:
+            self.say(f"{count} for this question" if memories else "Nothing is remembered about this.")
+        self._read()
+
+    @on(OptionList.OptionHighlighted)
+    def moved(self) -> None:
+        self._read()
+
+    @property
+    def current(self) -> RecalledMemory | None:
+        """The memory under the cursor."""
+        index = self.query_one(OptionList).highlighted
+        return self.memories[index] if index is not None and index < len(self.memories) else None
+
+    def _read(self) -> None:
+        memory = self.current
+        self.query_one("#text", Static).update(reader_text(memory) if memory else Content(""))
+
+    def action_to_list(self) -> None:
+        self.query_one(OptionList).focus()
+
+    def action_forget(self) -> None:
+        """Ask, then forget; the receipts say where it left."""
+        memory, agent = self.current, self.molting.agent
+        if memory is None or agent is None:
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "forget":
+                in_background(self.app, lambda: _forget(agent, memory.id), then=self._forgotten, failed=self.say)
+
+        where = clean_line(memory.citation)
+        question = Confirm(
+            f"Forget this memory of {where}?",
+            clean_line(memory.text)[:300],
+            [("keep", "Keep it"), ("forget", "Forget it, everywhere in this home")],
+        )
+        self.app.push_screen(question, answered)
+
+    async def _forgotten(self, receipts: "list[Receipt]") -> None:
+        for receipt in receipts:
+            await self.molting.chat.note(receipt_line(receipt), "receipt")
+        if self.is_mounted:
+            self.search(self.query_one(Input).value)
+
+
+def _forget(agent: "Agent", memory_id: str) -> "list[Receipt]":
+    return list(agent.forget(memory_id))
+
+
+def memory_line(memory: RecalledMemory, *, scored: bool) -> Content:
+    """One line of the list: score when searched, the text, its mark when it is not a normal one."""
+    parts: list[str | tuple[str, str]] = [(f"{memory.score:.2f}  ", "$accent")] if scored else []
+    if memory.label != "normal":
+        parts.append((f"{memory.label}  ", "$warning"))
+    if memory.trust == "untrusted":
+        parts.append(("untrusted  ", "$error"))
+    return Content.assemble(*parts, clean_line(memory.text)[:300])
+
+
+def reader_text(memory: RecalledMemory) -> Content:
+    """The whole memory and where it comes from."""
+    facts = [
+        ("from", clean_line(memory.citation)),
+        ("under", clean_line(memory.heading)),
+        ("when", clean_line(memory.timestamp)[:16].replace("T", " ")),
+        ("trust", f"{memory.trust}, {memory.label}"),
+        ("score", "  ".join(f"{name} {value:.2f}" for name, value in memory.parts.items())),
+        ("id", memory.id),
+    ]
+    lines = [Content.assemble((f"{name:<7}", "$text-muted"), value) for name, value in facts if value]
+    return Content("\n").join([Content(clean(memory.text)), Content(""), *lines])

@@ -1,0 +1,29 @@
+"""The messages that travel between the widgets, the screens and the app."""
+
+from textual.message import Message
+
+from molting_agent.events import Event
+
+
+class AgentEvent(Message, bubble=False):
+    """One event of the agent, brought from his thread into the interface's."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+
+
+class TurnEnded(Message, bubble=False):
+    """The agent's turn is over. ``error`` is one line, or "" when he answered."""
+
+    def __init__(self, error: str = "") -> None:
+        super().__init__()
+        self.error = error
+
+
+class Submitted(Message):
+    """The person sent what stands in the prompt."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

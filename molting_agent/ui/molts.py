@@ -1,0 +1,153 @@
+"""The Molts screen: his line of molts as a log, the report of each, promote and roll back."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import Markdown, OptionList
+from textual.widgets.option_list import Option
+
+from molting_agent.clean import clean, clean_line
+from molting_agent.ui.background import in_background
+from molting_agent.ui.panel_screen import PanelScreen
+from molting_agent.ui.reply_text import ReplyText
+
+if TYPE_CHECKING:
+    from distill.registry import Molt
+
+BASE_REPORT = (
+    "## Molt 0: the base\n\nThe model as it was published, before he was put into it. It can always speak again."
+)
+MARKS = {"promoted": ("✓", "$success"), "rejected": ("×", "$error"), "kept": ("·", "$text-muted")}
+
+
+class MoltsScreen(PanelScreen):
+    """The newest molt stands first; ``●`` marks the one that speaks."""
+
+    BINDING_GROUP_TITLE = "Molts (F3)"
+    AUTO_FOCUS = "OptionList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "promote", "Let this molt speak", id="molts.promote"),
+        Binding("b", "rollback", "Back to the molt before", id="molts.rollback"),
+        Binding("t", "retrain", "Retrain", id="molts.retrain"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.molts: list[Molt] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.title_line("Molts")
+        yield self.said_line()
+        with Container(id="halves"):
+            yield OptionList(compact=True)
+            with VerticalScroll(id="reader"):
+                yield ReplyText()
+        yield self.keys_line(("p", "let it speak"), ("b", "roll back"), ("t", "retrain"), ("Esc", "back"))
+
+    def on_mount(self) -> None:
+        self.load()
+
+    def load(self) -> None:
+        """Read the registry in the background."""
+        agent = self.molting.agent
+        if agent is None:
+            self.say("He is still waking up.")
+            return
+        base = agent.model.source_sha256 if agent.model else ""
+        in_background(self.app, lambda: agent.registry.list(base), then=self._arrived, failed=self.say)
+
+    def _arrived(self, molts: "list[Molt]") -> None:
+        agent = self.molting.agent
+        if not self.is_mounted or agent is None:
+            return
+        speaking = agent.status.molt
+        self.molts = sorted(molts, key=lambda molt: molt.number, reverse=True)
+        options = [
+            Option(molt_line(molt, speaking=molt.number == speaking), id=str(molt.number)) for molt in self.molts
+        ]
+        options.append(Option(base_line(speaking=speaking == 0), id="0"))
+        listing = self.query_one(OptionList)
+        listing.set_options(options)
+        numbers = [molt.number for molt in self.molts] + [0]
+        listing.highlighted = numbers.index(speaking) if speaking in numbers else 0
+        self.say(f"{'molt ' + str(speaking) if speaking else 'The base'} speaks; {len(molts)} molts of this base")
+
+    @property
+    def current(self) -> int | None:
+        """The number under the cursor."""
+        listing = self.query_one(OptionList)
+        if listing.highlighted is None:
+            return None
+        return int(listing.get_option_at_index(listing.highlighted).id or 0)
+
+    @on(OptionList.OptionHighlighted)
+    def moved(self) -> None:
+        """Show the report of the molt under the cursor."""
+        number = self.current
+        if number is None:
+            return
+        molt = next((molt for molt in self.molts if molt.number == number), None)
+
+        async def arrived(text: str) -> None:
+            if self.is_mounted and self.current == number:
+                await self.query_one(ReplyText).update(text)
+                self.query_one("#reader").scroll_home(animate=False)
+
+        in_background(self.app, lambda: report_of(molt), then=arrived, failed=self.say)
+
+    @on(Markdown.LinkClicked)
+    def link_clicked(self, event: Markdown.LinkClicked) -> None:
+        event.stop()
+
+    def action_promote(self) -> None:
+        """Let the molt under the cursor speak; the conversation says so."""
+        number = self.current
+        if number is not None:
+            self.dismiss(None)
+            self.molting.chat.promote(number)
+
+    @on(OptionList.OptionSelected)
+    def selected(self) -> None:
+        self.query_one("#reader").focus()
+
+    def action_rollback(self) -> None:
+        self.dismiss(None)
+        self.molting.chat.rollback()
+
+    async def action_retrain(self) -> None:
+        self.dismiss(None)
+        await self.molting.training.start(None)
+
+
+def report_of(molt: "Molt | None") -> str:
+    """``report.md`` of a molt, or the little that its manifest says."""
+    if molt is None:
+        return BASE_REPORT
+    try:
+        return clean((molt.path / "report.md").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return f"## Molt {molt.number}\n\n{clean(molt.title)}\n\nIts report.md is missing."
+
+
+def molt_line(molt: "Molt", *, speaking: bool) -> Content:
+    """``● 3 ✓ promoted  2026-02-08  what it was trained from``"""
+    mark, colour = MARKS.get(molt.verdict, ("·", "$text-muted"))
+    return Content.assemble(
+        ("● " if speaking else "  ", "$primary"),
+        (f"{molt.number:>3} ", "bold"),
+        (f"{mark} ", colour),
+        (f"{clean_line(molt.verdict):<9}", colour),
+        (f" {clean_line(molt.created_at)[:10]}  ", "$accent"),
+        clean_line(molt.title),
+    )
+
+
+def base_line(*, speaking: bool) -> Content:
+    """The line of molt 0."""
+    return Content.assemble(
+        ("● " if speaking else "  ", "$primary"), ("  0 ", "bold"), ("the base, as published", "$text-muted")
+    )

@@ -1,0 +1,120 @@
+"""Where the person types: several lines, Enter sends, Up brings back the last question, pasting never sends."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from molting_agent.clean import clean
+from molting_agent.ui.messages import Submitted
+
+NEW_LINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter")
+
+
+class Prompt(TextArea):
+    """A TextArea that sends. Keys of the slash list are offered to the screen first, through ``steer``."""
+
+    BINDING_GROUP_TITLE = "Writing"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "Send", id="prompt.send"),
+        Binding("ctrl+j,shift+enter,alt+enter", "new_line", "New line", id="prompt.new_line", key_display="Ctrl+J"),
+        Binding("up", "cursor_up", "In an empty line: the last question", id="prompt.recall", show=False),
+    ]
+
+    class Steered(Message):
+        """Up, Down, Tab or Enter was pressed while the slash list is open."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class PulledBack(Message):
+        """Up was pressed in an empty prompt while questions wait: the last of them is wanted for editing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            id="prompt",
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="Ask him something, or / for commands",
+        )
+        self.asked: list[str] = []
+        """Earlier questions, oldest first."""
+        self.hints_open = False
+        self.queue_waiting = False
+        self._place: int | None = None
+
+    def put(self, text: str) -> None:
+        """Replace what stands here and go to its end."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def remember(self, text: str) -> None:
+        """Keep a sent question for Up."""
+        if not self.asked or self.asked[-1] != text:
+            self.asked.append(text)
+        self._place = None
+
+    async def on_key(self, event: events.Key) -> None:
+        key = event.key
+        if self.hints_open and key in ("up", "down", "tab", "enter"):
+            self._take(event)
+            self.post_message(self.Steered(key))
+        elif key == "enter":
+            self._take(event)
+            self.action_send()
+        elif key in NEW_LINE_KEYS:
+            self._take(event)
+            self.action_new_line()
+        elif key == "up" and (not self.text or self._place is not None):
+            self._take(event)
+            self._older()
+        elif key == "down" and self._place is not None:
+            self._take(event)
+            self._newer()
+        elif event.is_printable or key in ("backspace", "delete"):
+            self._place = None
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Insert pasted text as it is, cleaned; line ends in it never send."""
+        event.stop()
+        event.prevent_default()
+        text = clean(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+        self.insert(text)
+
+    def action_send(self) -> None:
+        """Send what stands here."""
+        text = self.text.strip()
+        if text:
+            self.clear()
+            self.remember(text)
+            self.post_message(Submitted(text))
+
+    def action_new_line(self) -> None:
+        """Begin a new line."""
+        start, end = self.selection
+        self.replace("\n", start, end)
+
+    def _take(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+
+    def _older(self) -> None:
+        if self._place is None and self.queue_waiting:
+            self.post_message(self.PulledBack())
+            return
+        place = (len(self.asked) if self._place is None else self._place) - 1
+        if place >= 0:
+            self._place = place
+            self.put(self.asked[place])
+
+    def _newer(self) -> None:
+        place = (self._place or 0) + 1
+        if place < len(self.asked):
+            self._place = place
+            self.put(self.asked[place])
+        else:
+            self._place = None
+            self.clear()

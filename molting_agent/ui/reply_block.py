@@ -1,0 +1,132 @@
+"""A reply of the agent: streamed markdown, the memories behind it, and how it was rated."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.timer import Timer
+from textual.widgets import Static
+
+from memory.values import RecalledMemory
+from molting_agent.clean import clean
+from molting_agent.ui.block import Block
+from molting_agent.ui.foot import Foot
+from molting_agent.ui.foot_text import memory_lines, state_text
+from molting_agent.ui.reply_text import ReplyText
+from molting_agent.ui.stream import StreamBuffer
+
+FLUSH_S = 0.11
+"""Nine flushes a second: faster costs layout work that nobody sees."""
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class ReplyBlock(Block):
+    """One reply, from the moment it is awaited to its rating."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "ask('up')", "Like a reply", id="block.up", key_display="+"),
+        Binding("minus", "ask('down')", "Dislike a reply", id="block.down", key_display="-"),
+        Binding("e", "ask('edit')", "Ask again, changed / edit a reply", id="block.edit"),
+        Binding("w,enter", "ask('why')", "Why: the memories behind a reply", id="block.why", key_display="w"),
+    ]
+
+    def __init__(self, name: str, text: str = "", *, message_id: str = "", streaming: bool = False) -> None:
+        super().__init__(clean(text), message_id=message_id, classes="reply")
+        self.speaker = name
+        self.streaming = streaming
+        self.memories: tuple[RecalledMemory, ...] = ()
+        self.rating = 0
+        self.edited = False
+        self.reason = ""
+        self.molt: int | None = None
+        self._buffer = StreamBuffer()
+        self._doing = "remembering"
+        self._spinner = cycle(SPINNER)
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(self.speaker, classes="who", markup=False)
+        with Vertical(classes="said"):
+            yield ReplyText(self.text)
+            yield Foot()
+            yield Static(classes="memories", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(".memories").display = False
+        if self.streaming:
+            self._timer = self.set_interval(FLUSH_S, self.flush)
+        self.show_foot()
+
+    def doing(self, what: str) -> None:
+        """Say what he does while no word has come: remembering, reading, answering."""
+        self._doing = what
+        self.show_foot()
+
+    def write(self, delta: str) -> None:
+        """Take new text; it is drawn at the next flush."""
+        self._buffer.write(clean(delta))
+        self.text = self._buffer.text
+
+    async def begin_anew(self) -> None:
+        """Throw away what came so far."""
+        self._buffer = StreamBuffer()
+        await self.replace("")
+
+    async def flush(self) -> None:
+        """Draw what came since the last flush."""
+        if new := self._buffer.take():
+            await self.query_one(ReplyText).append(new)
+        self.show_foot()
+
+    async def finish(self, text: str, *, reason: str = "stop") -> None:
+        """The reply is over and ``text`` is what stands on disk."""
+        if self._timer is not None:
+            self._timer.stop()
+        if rest := self._buffer.rest():
+            await self.query_one(ReplyText).append(rest)
+        self.streaming = False
+        self.reason = reason
+        if clean(text) != self.text:
+            await self.replace(text)
+        self.show_foot()
+
+    async def replace(self, text: str) -> None:
+        """Show another text: an edited reply."""
+        self.text = clean(text)
+        await self.query_one(ReplyText).update(self.text)
+
+    def show_memories(self, memories: Sequence[RecalledMemory]) -> None:
+        """Set the memories that the reply was given."""
+        self.memories = tuple(memories)
+        self.query_one(".memories", Static).update(memory_lines(self.memories))
+        self.show_foot()
+
+    def toggle_memories(self) -> None:
+        """Open or close the list of memories."""
+        if self.memories:
+            listing = self.query_one(".memories")
+            listing.display = not listing.display
+            self.show_foot()
+
+    def show_foot(self) -> None:
+        """Bring the line under the reply up to date."""
+        if not self.is_mounted:
+            return
+        foot = self.query_one(Foot)
+        foot.waiting = f"{next(self._spinner)} {self._doing}" if self.streaming else ""
+        foot.left = self.memories
+        foot.expanded = bool(self.query_one(".memories").display)
+        foot.right = state_text(rating=self.rating, edited=self.edited, reason=self.reason, molt=self.molt)
+        foot.keys = self.has_focus and not self.streaming
+
+    def on_focus(self) -> None:
+        self.show_foot()
+
+    def on_blur(self) -> None:
+        self.show_foot()
+
+    def on_click(self) -> None:
+        self.focus()

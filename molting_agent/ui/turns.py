@@ -1,0 +1,64 @@
+"""Runs the turns of the agent in a thread, one after the other, and keeps the questions that wait."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+from molting_agent.events import Notice
+from molting_agent.ui.background import one_line
+from molting_agent.ui.messages import AgentEvent, TurnEnded
+
+if TYPE_CHECKING:
+    from molting_agent.agent import Agent
+
+
+class Turns:
+    """``agent`` gives the agent, None while he wakes up. His events reach the app as AgentEvent, then TurnEnded."""
+
+    def __init__(self, app: App[Any], agent: "Callable[[], Agent | None]") -> None:
+        self.app = app
+        self.agent = agent
+        self.busy = False
+        self.waiting: deque[str] = deque()
+        self.lock = threading.Lock()
+        """Held during a turn, and by whoever swaps the molt between turns."""
+
+    def send(self, text: str) -> None:
+        """Ask now, or after the questions before this one."""
+        self.waiting.append(text)
+        self.next()
+
+    def next(self) -> None:
+        """Begin the next waiting question, if he is free."""
+        agent = self.agent()
+        if agent is None or self.busy or not self.waiting:
+            return
+        self.busy = True
+        text = self.waiting.popleft()
+        threading.Thread(target=self._turn, args=(agent, text), name="molting-turn", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the reply that is being spoken."""
+        agent = self.agent()
+        if agent is not None and self.busy:
+            agent.stop()
+
+    def take_back(self) -> str:
+        """The last waiting question, for editing; "" when none waits."""
+        return self.waiting.pop() if self.waiting else ""
+
+    def _turn(self, agent: "Agent", text: str) -> None:
+        error = ""
+        try:
+            with self.lock:
+                for event in agent.turn(text):
+                    if isinstance(event, Notice) and event.severity == "error":
+                        error = event.text
+                    self.app.post_message(AgentEvent(event))
+        except Exception as failure:  # a thread that dies silently would leave the person waiting for ever
+            error = one_line(failure)
+            self.app.post_message(AgentEvent(Notice(error, "error")))
+        self.app.post_message(TurnEnded(error))
