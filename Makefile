@@ -23,6 +23,9 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/.installed
+	$(BIN)/python -m molting_agent.reference > docs/cli.md
+
 clean:
 	rm -rf .venv build dist *.egg-info
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from molting_agent.events import ContextTrimmed, Event, MemoriesShown, Notice, R
 from molting_agent.indexer import Indexer
 from molting_agent.molt import training_paused
 from molting_agent.reply import Reply
+from molting_agent.runtime.models import ModelFile
 from molting_agent.runtime.prompt import read_identity
 from molting_agent.runtime.protocol import Segment
 from molting_agent.session import Session, SessionList, SessionSummary, SessionTurn
@@ -107,9 +108,14 @@ class Agent:
         if self._memory is not None and is_idle:
             self._memory.close()
 
+    @property
+    def model(self) -> ModelFile | None:
+        """The base model in use; None before ``start``."""
+        return self.speaker.model
+
     # -- a turn --------------------------------------------------------------------------------------------------------
 
-    def turn(self, text: str, *, with_memory: bool = True) -> Iterator[Event]:
+    def turn(self, text: str, *, with_memory: bool = True) -> Generator[Event, None, None]:
         """One question and its reply; ends with ReplyFinished, or with a Notice of severity error (see ``last_error``).
 
         A second ReplyStarted of the same message begins the reply anew: the engine had died and was asked once more.
@@ -147,11 +153,12 @@ class Agent:
         yield from self._swap_if_changed()
         memories: list[RecalledMemory] = []
         if with_memory and self.config.memory.k:
+            asked = time.monotonic()
             try:
                 memories = self._recall_for_turn(text)
             except Exception as error:  # a memory can fail in many ways; none of them may cost the turn
                 yield _memory_notice(error)
-            yield MemoriesShown(tuple(memories), time.monotonic() - started)
+            yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home):
             yield from self._reply(Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started))

@@ -14,7 +14,7 @@ _ABORT = frozenset("\x18\x1a")
 # An unterminated OSC or DCS may not swallow the rest of a reply: it ends with its line, or after this many characters.
 _STRING_LIMIT_CHARS = 4096
 
-_DROPPED = re.compile(
+UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional marks, embeddings, overrides, isolates
     "\u2060-\u2065\u206a-\u206f\u180e\ufeff\ufff9-\ufffb"  # invisible format characters
@@ -33,7 +33,7 @@ class Cleaner:
     def feed(self, chunk: str) -> str:
         """What of ``chunk`` may be shown now."""
         chunk = chunk.translate(_SEPARATORS)
-        if self._state == _GROUND and not _DROPPED.search(chunk):
+        if self._state == _GROUND and not UNSAFE.search(chunk):
             return chunk
         return "".join(character for character in chunk if self._shows(character))
 
@@ -60,7 +60,7 @@ class Cleaner:
             self._state = _CSI
         elif character in _C1_STRINGS:
             self._state, self._string_chars = _STRING, 0
-        return not _DROPPED.match(character)
+        return not UNSAFE.match(character)
 
     def _after_escape(self, character: str) -> bool:
         if character == "[":

@@ -142,6 +142,16 @@ def keys_of_config() -> list[str]:
     return [f"{section}.{name}" for section in Config.model_fields for name in _fields(section)]
 
 
+def config_template() -> str:
+    """A config.toml in which every setting stands with its meaning and default, all commented out."""
+    lines = ["# Settings of this home. Remove the # in front of a setting to change it."]
+    for section in Config.model_fields:
+        lines += ["", f"[{section}]"]
+        for name, field in _fields(section).items():
+            lines += [f"# {(field.description or '').replace('``', '')}", f"# {name} = {json.dumps(field.default)}"]
+    return "\n".join(lines) + "\n"
+
+
 def allowed_values(key: str) -> str:
     """What may stand for ``section.name``, such as ``a whole number, >= 0, <= 1024``."""
     section, _, name = key.partition(".")
@@ -163,10 +173,11 @@ def replace_value(text: str, section: str, name: str, value: str | int | float |
     lines = text.splitlines()
     setting = f"{name} = {literal}"
     header = _line_of_header(lines, section)
+    commented = rf"#\s*{re.escape(name)}\s*="
     if header is None:
         gap = [""] if lines and lines[-1].strip() else []
         return "\n".join([*lines, *gap, f"[{section}]", setting]) + "\n"
-    last = header
+    last, below = header, 0
     for index in range(header + 1, len(lines)):
         if re.match(r"\s*\[", lines[index]):
             break
@@ -174,9 +185,12 @@ def replace_value(text: str, section: str, name: str, value: str | int | float |
             comment = re.search(r"""=\s*(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^#"']*?)(\s*#.*)$""", lines[index])
             lines[index] = setting + (comment[1] if comment else "")
             return "\n".join(lines) + "\n"
+        # A new setting stands below its own commented-out default where there is one, else at the section's end.
+        if re.match(commented, lines[index]):
+            below = index
         if lines[index].strip():
             last = index
-    lines.insert(last + 1, setting)
+    lines.insert((below or last) + 1, setting)
     return "\n".join(lines) + "\n"
 
 

@@ -30,6 +30,8 @@ def create_home(home: Home) -> bool:
     may be interrupted at any moment: the mark that it is finished is written last, and every file appears whole.
     Errors: HomeError.
     """
+    from molting_agent.config import config_template
+
     if (home.root / _MADE).exists():
         return False
     try:
@@ -37,9 +39,10 @@ def create_home(home: Home) -> bool:
         with file_lock(home.cache_dir / "create.lock"):
             package = resources.files("identity")
             for name, target in _SHIPPED.items():
-                _copy_new(package.joinpath(name), home.root / target)
+                _write_new(package.joinpath(name).read_bytes(), home.root / target)
+            _write_new(config_template().encode(), home.config_file)
             _install_first_molt(package.joinpath(FIRST_MOLT), Registry(home.molts_dir))
-            _copy_bytes(b"", home.root / _MADE)
+            _write(b"", home.root / _MADE)
     except OSError as error:
         raise HomeError(f"{error.filename or home.root}: the home cannot be made ({error.strerror})") from None
     return True
@@ -68,26 +71,21 @@ def _copy_tree(source: Traversable, target: Path) -> None:
         if entry.is_dir():
             _copy_tree(entry, target / entry.name)
         else:
-            _copy_bytes(entry.read_bytes(), target / entry.name)
+            _write(entry.read_bytes(), target / entry.name)
     fsync_folder(target)
 
 
-def _copy_new(source: Traversable, target: Path) -> None:
+def _write_new(data: bytes, target: Path) -> None:
     if not target.exists():
-        _copy_bytes(source.read_bytes(), target)
+        _write(data, target)
 
 
-def _copy_bytes(data: bytes, target: Path) -> None:
-    """Write a new file whole; a file that appeared meanwhile stays as it is."""
+def _write(data: bytes, target: Path) -> None:
+    """Write a new file so that it appears whole or not at all."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+    temporary.replace(target)
     fsync_folder(target.parent)

@@ -1,0 +1,45 @@
+"""The command ``molt``: opens the app, or runs one of its commands."""
+
+import sys
+
+import click
+
+from memory.errors import UsageError
+from molting_agent.commands.ask import ask
+from molting_agent.commands.common import MoltGroup, home_option, open_config, open_home
+from molting_agent.commands.doctor import doctor
+from molting_agent.commands.memory import ingest, memory_group, recall
+from molting_agent.commands.models import models_group
+from molting_agent.commands.molts import molts_group
+from molting_agent.commands.retrain import retrain
+from molting_agent.commands.sessions import sessions_group
+
+
+@click.group(
+    cls=MoltGroup,
+    name="molt",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: molt",
+)
+@click.version_option(package_name="molting", message="%(prog)s %(version)s")
+@home_option
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Talk with Cláudio, who lives on this machine, remembers, and molts.
+
+    Without a command the terminal app opens; the first run makes a home.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the app needs a terminal; in a script use: molt ask TEXT")
+    home = open_home()
+    config = open_config(home)
+    from molting_agent.ui.app import run
+
+    run(home, config)
+
+
+for command in (ask, ingest, recall, memory_group, retrain, molts_group, models_group, sessions_group, doctor):
+    main.add_command(command)

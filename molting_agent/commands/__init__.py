@@ -1,0 +1,1 @@
+"""The commands of ``molt``, one group a file; importing them imports click and nothing heavy."""

@@ -1,0 +1,110 @@
+"""``molt molts``: the lineage of his weights, and who of it speaks."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from molting_agent.commands.common import (
+    MoltGroup,
+    home_option,
+    json_option,
+    open_config,
+    print_json,
+    print_table,
+    say,
+    with_home,
+)
+
+if TYPE_CHECKING:
+    from distill.registry import Molt, Registry
+    from memory.home import Home
+
+
+def _open(home: "Home") -> tuple["Registry", str]:
+    """The registry and the base model in use. Errors: ModelError."""
+    from distill.registry import Registry
+    from molting_agent.runtime.models import resolve_model
+
+    return Registry(home.molts_dir), resolve_model(home, open_config(home).model.name).source_sha256
+
+
+@click.group(cls=MoltGroup, name="molts", epilog="Example: molt molts ls")
+@home_option
+def molts_group() -> None:
+    """List, show, promote and roll back molts."""
+
+
+@molts_group.command(epilog="Example: molt molts ls --all")
+@click.option("--all", "every_base", is_flag=True, help="Also the molts of other base models.")
+@json_option
+@with_home
+def ls(home: "Home", every_base: bool, as_json: bool) -> None:
+    """List the molts of the base model in use; a star marks the one that speaks."""
+    registry, base = _open(home)
+    champion, why = registry.load_champion(base)
+    speaking = champion.number if champion else 0
+    molts = registry.list("" if every_base else base)
+    if as_json:
+        print_json([_as_dict(molt, speaking) for molt in molts])
+        return
+    rows = [("*" if speaking == 0 else " ", "0", "", "", "the base model")]
+    rows += [
+        ("*" if molt.number == speaking else " ", str(molt.number), molt.created_at[:16], molt.verdict, molt.title)
+        for molt in molts
+    ]
+    print_table(rows)
+    if why:
+        say(why, err=True)
+
+
+@molts_group.command(epilog="Example: molt molts show 1")
+@click.argument("number", type=click.IntRange(1))
+@json_option
+@with_home
+def show(home: "Home", number: int, as_json: bool) -> None:
+    """Show what molt NUMBER was trained on and how it was judged."""
+    import json
+
+    from distill.registry import Registry
+
+    molt = Registry(home.molts_dir).get(number)
+    report_json, report = molt.path / "report.json", molt.path / "report.md"
+    if as_json:
+        values = json.loads(report_json.read_text(encoding="utf-8")) if report_json.exists() else {}
+        print_json({**molt.manifest, "report": values})
+    elif report.exists():
+        say(report.read_text(encoding="utf-8", errors="replace"))
+    else:
+        print_table(
+            [(name, str(value)) for name, value in molt.manifest.items() if isinstance(value, str | int | float)]
+        )
+
+
+@molts_group.command(epilog="Example: molt molts promote 2")
+@click.argument("number", type=click.IntRange(0))
+@with_home
+def promote(home: "Home", number: int) -> None:
+    """Let molt NUMBER speak (0: the base model); running apps follow at their next turn."""
+    registry, base = _open(home)
+    registry.promote(number, base)
+    click.echo(f"Molt {number} speaks now.")
+
+
+@molts_group.command(epilog="Example: molt molts rollback")
+@with_home
+def rollback(home: "Home") -> None:
+    """Return to the molt that spoke before this one."""
+    registry, base = _open(home)
+    click.echo(f"Molt {registry.rollback(base)} speaks now.")
+
+
+def _as_dict(molt: "Molt", speaking: int) -> dict[str, Any]:
+    return {
+        "molt": molt.number,
+        "speaks": molt.number == speaking,
+        "created_at": molt.created_at,
+        "verdict": molt.verdict,
+        "title": molt.title,
+        "base_sha256": molt.base_sha256,
+        "path": str(molt.path),
+    }
