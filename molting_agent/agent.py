@@ -165,8 +165,8 @@ class Agent:
 
     def _reply(self, reply: Reply) -> Iterator[Event]:
         newest_ids = [memory.id for memory in reply.memories]
-        history = chat_turns(self.session.turns, self._shown, newest_ids)
-        prompt, left_now = self._the_window().prompt(history)
+        window = self._the_window()  # first: of a resumed conversation it finds the memories that were shown
+        prompt, left_now = window.prompt(chat_turns(self.session.turns, self._shown, newest_ids))
         if left_now:
             yield ContextTrimmed(left_now, len(prompt.messages) - prompt.prefix_messages)
         if prompt.tokens >= self.speaker.context_tokens:

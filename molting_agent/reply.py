@@ -73,7 +73,7 @@ class Reply:
         done = self.done or Done("cancelled", 0, 0, 0, 0.0, 0.0)
         return ReplyFinished(
             message_id=self.message_id,
-            text=self.text,
+            text=self.text.strip(),
             molt=self.molt,
             reason=self.reason,
             prompt_tokens=done.prompt_tokens,

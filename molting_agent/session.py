@@ -77,6 +77,7 @@ class Session:
         if self._writer is None:
             self._sessions_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._writer = SessionWriter.create(self._sessions_dir, cwd=str(Path.cwd()))
+        text = text.strip()  # as every reader of transcripts gives it back
         message_id = self._writer.user(text)
         self.turns.append(SessionTurn(message_id, "user", text))
         self.title = self.title or shorten_title(text)
@@ -102,6 +103,7 @@ class Session:
         usage: dict[str, int],
     ) -> SessionTurn:
         """Put a reply on disk with who spoke it and what he was shown."""
+        text = text.strip()
         assert self._writer is not None  # noqa: S101 - a reply follows words that opened the file
         self._writer.assistant(
             text,
@@ -127,7 +129,8 @@ class Session:
 
     def edit(self, message_id: str, text: str) -> None:
         """Keep what the person would have had him say; it stands in the history from now on. Errors: UsageError."""
-        if not text.strip():
+        text = text.strip()
+        if not text:
             raise UsageError("an edited reply cannot be empty")
         writer, index = self._reply(message_id)
         writer.edit(message_id, text)
