@@ -9,9 +9,6 @@ from memory.recall import memory_block
 from memory.transcripts.model import Label, Transcript
 from memory.values import IngestProgress, IngestReport, RecalledMemory, Receipt
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["IngestProgress", "IngestReport", "Memory", "RecalledMemory", "Receipt", "memory_block"]
 
 ProgressCallback = Callable[[IngestProgress], None]
@@ -35,7 +32,7 @@ class Memory:
         self._writing = threading.RLock()
 
     def recall(self, query: str, *, k: int = 5, budget_tokens: int = 400, exclude_transcript: str = "") -> Memories:
-        """The memories that fit ``query``, best first: at most ``k``, at most ``budget_tokens`` together; [] if none fits.
+        """The memories that fit ``query``, best first: at most ``k`` and ``budget_tokens``; [] when none fits.
 
         ``exclude_transcript`` leaves out one conversation by its id: the running one, or the one trained on.
         """
@@ -97,7 +94,9 @@ class Memory:
 
     def conversations(self) -> Iterator[Transcript]:
         """Every conversation that was ingested, imported and own, oldest first."""
-        return self._store.conversations()
+        from memory.sources import conversations
+
+        return conversations(self._store)
 
     def warm(self) -> None:
         """Load the embedder and the vector index ahead of the first question; slow, call it in a background thread."""

@@ -1,25 +1,175 @@
 """Recall: BM25 and vectors fused by weighted scores, folded, thresholded, cut to a budget, and put into words."""
 
+import math
+import re
+import sqlite3
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from memory.values import RecalledMemory
 
+if TYPE_CHECKING:
+    from memory.store import Store
+    from memory.vectors import Vectors
+
+LEXICAL_WEIGHT = 0.45
+VECTOR_WEIGHT = 0.55
+RECENCY_WEIGHT = 0.03
+OWNER_FACTOR = 1.1
+"""What the person keeps in MEMORY.md and notes was chosen; what was said in passing was not."""
+THRESHOLD = 0.30
+"""Below it nothing is shown: calibrated so that small talk and foreign questions find nothing, see the tests."""
+COSINE_FLOOR, COSINE_CEILING = 0.1, 0.7
+"""MiniLM gives unrelated texts about 0.1 and a question with its answer 0.4 to 0.7."""
+CANDIDATES = 60
+HALF_LIFE_DAYS = 90.0
+FOLD_OVERLAP = 0.8
+CHARS_PER_TOKEN = 3.6
 LINE_CHARS = 360
+QUESTION_CHARS = 110
+MAX_TERMS = 24
+
+# Words that say nothing about the subject, English and Portuguese; names and numbers always count.
+_STOP_WORDS = """
+a an and are as at be been but by can could did do does for from had has have he her him his how i if in is it its know
+me my of on or our please remember she should so tell that the their them there they this to us was we were what when
+where which who why will with would you your about
+ao aos as com como da das de do dos e ela elas ele eles em era esta este eu foi isso isto lhe mais me meu minha na nas
+no nos não o onde os ou para por qual quais quando que quem se ser seu sim sua são te tu um uma umas uns está é
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+
+
+def recall(
+    store: "Store", vectors: "Vectors", query: str, *, k: int, budget_tokens: int, exclude_transcript: str = ""
+) -> list[RecalledMemory]:
+    """The memories that fit ``query``, best first; see ``Memory.recall``."""
+    terms = content_terms(query)
+    if k <= 0 or not query.strip():
+        return []
+    lexical = lexical_scores(store, terms)
+    rows = {row["number"]: row for row in store.chunk_rows("number", list(lexical))}
+    cosines = vectors.cosines(query, CANDIDATES, {row["text_hash"] for row in rows.values()})
+    known = {row["text_hash"] for row in rows.values()}
+    for row in store.chunk_rows("text_hash", [key for key in cosines if key not in known]):
+        rows[row["number"]] = row
+    now = datetime.now(UTC)
+    scored = []
+    for number, row in rows.items():
+        if exclude_transcript and row["transcript_id"] == exclude_transcript:
+            continue
+        parts = {"lexical": lexical.get(number, 0.0), "recency": recency(row["timestamp"], now)}
+        if row["text_hash"] in cosines:
+            parts["vector"] = cosines[row["text_hash"]]
+        scored.append((fuse(parts, is_owners=row["kind"] != "exchange"), number, parts))
+    scored.sort(key=lambda item: (-item[0], item[1]))
+    fitting = [
+        store.as_memory(rows[number], round(score, 4), {name: round(value, 4) for name, value in parts.items()})
+        for score, number, parts in scored
+        if score >= THRESHOLD
+    ]
+    return within_budget(folded(fitting, k), budget_tokens)
+
+
+def content_terms(query: str) -> list[str]:
+    """The words of a question that say what it is about, without repeats; all words where there are no others."""
+    words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))
+    content = [word for word in words if word not in _STOP and (len(word) > 1 or word.isdigit())]
+    return content[:MAX_TERMS]
+
+
+def lexical_scores(store: "Store", terms: Sequence[str]) -> dict[int, float]:
+    """BM25 by chunk number, 0..1: the share of what a chunk of average length with every term once would get.
+
+    Taking the share makes scores of different questions comparable, which a threshold needs (BM25 by itself is not).
+    """
+    if not terms:
+        return {}
+    marked = [f'"{term}"' for term in terms]
+    with store.locked() as connection:
+        total = connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
+        count = "SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?"
+        frequencies = [connection.execute(count, (term,)).fetchone()[0] for term in marked]
+        rows: list[sqlite3.Row] = connection.execute(
+            "SELECT rowid, -bm25(chunks_fts) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
+            " ORDER BY bm25(chunks_fts) LIMIT ?",
+            (" OR ".join(marked), CANDIDATES),
+        ).fetchall()
+    whole = sum(max(math.log((total - n + 0.5) / (n + 0.5)), 0.1) for n in frequencies)
+    return {row["rowid"]: min(1.0, max(0.0, row["score"]) / whole) for row in rows}
+
+
+def fuse(parts: dict[str, float], *, is_owners: bool) -> float:
+    """One score, 0..1, from the parts; without a vector the words alone decide."""
+    if "vector" in parts:
+        likeness = (parts["vector"] - COSINE_FLOOR) / (COSINE_CEILING - COSINE_FLOOR)
+        score = LEXICAL_WEIGHT * parts["lexical"] + VECTOR_WEIGHT * min(1.0, max(0.0, likeness))
+    else:
+        score = parts["lexical"]
+    score = score * (OWNER_FACTOR if is_owners else 1.0) + RECENCY_WEIGHT * parts["recency"] * score
+    return min(1.0, score)
+
+
+def recency(timestamp: str, now: datetime) -> float:
+    """1 for this moment, half of it every HALF_LIFE_DAYS; 0 where no time is known."""
+    try:
+        moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    age_days = max(0.0, (now - moment).total_seconds() / 86_400)
+    return float(0.5 ** (age_days / HALF_LIFE_DAYS))
+
+
+def folded(memories: Sequence[RecalledMemory], k: int) -> list[RecalledMemory]:
+    """The first ``k`` that say something new: near-duplicates and further pieces of one message fold into the best."""
+    kept: list[tuple[RecalledMemory, set[str]]] = []
+    for memory in memories:
+        words = set(re.findall(r"\w+", memory.text.casefold()))
+        is_new = all(
+            len(words & other) < FOLD_OVERLAP * len(words | other)
+            and not (memory.message_id and (memory.conversation, memory.message_id) == (m.conversation, m.message_id))
+            for m, other in kept
+        )
+        if is_new:
+            kept.append((memory, words))
+        if len(kept) == k:
+            break
+    return [memory for memory, _ in kept]
+
+
+def within_budget(memories: Sequence[RecalledMemory], budget_tokens: int) -> list[RecalledMemory]:
+    """The best memories whose block stays within the budget (an estimate: the tokenizer is a floor above)."""
+    kept: list[RecalledMemory] = []
+    for memory in memories:
+        if len(memory_block([*kept, memory])) / CHARS_PER_TOKEN > budget_tokens:
+            break
+        kept.append(memory)
+    return kept
 
 
 def memory_block(memories: Sequence[RecalledMemory]) -> str:
     """The text put before the person's words, at run time and in training alike; "" when there is nothing.
 
-    Plain lines and no markup: a 135M model copies what it sees. Each memory is one line, cut at a word.
+    Plain lines and no markup: a 135M model copies what it sees. Each memory is one line, cut at a word; of an exchange
+    the question is cut first, because the answer is what was worth keeping.
     """
     if not memories:
         return ""
-    lines = ["Notes from memory:"]
-    for memory in memories:
-        text = shorten(" ".join(memory.text.split()), LINE_CHARS)
-        day = memory.timestamp[:10] if memory.message_id else ""
-        lines.append(f"- {day + ': ' if day else ''}{text}")
-    return "\n".join(lines)
+    return "\n".join(["Notes from memory:", *(f"- {_line(memory)}" for memory in memories)])
+
+
+def _line(memory: RecalledMemory) -> str:
+    day = memory.timestamp[:10] if memory.message_id else ""
+    question, has_answer, answer = memory.text.partition("\nMe: ")
+    if has_answer:
+        question = shorten(" ".join(question.split()), QUESTION_CHARS)
+        text = f"{question} Me: {' '.join(answer.split())}"
+    else:
+        text = " ".join(memory.text.split())
+    return (f"{day}: " if day else "") + shorten(text, LINE_CHARS)
 
 
 def shorten(text: str, limit_chars: int) -> str:
