@@ -127,17 +127,26 @@ class MoltingApp(App[int]):
 
     # What comes back from threads
 
+    @property
+    def over(self) -> bool:
+        """The app is closing: what still comes in has no widget to go to."""
+        return not self.chat.is_running or not self.chat.is_attached
+
     async def on_deliver(self, message: Deliver) -> None:
-        result = message.callback()
+        result = None if self.over else message.callback()
         if result is not None:
             await result
 
     async def on_agent_event(self, message: AgentEvent) -> None:
+        if self.over:
+            return
         if self.training.run is not None:
             self.training.hold()
         await self.chat.show_event(message.event)
 
     async def on_turn_ended(self, message: TurnEnded) -> None:
+        if self.over:
+            return
         await self.chat.turn_ended(message.error)
         if not self.chat.turns.busy:
             self.training.release()

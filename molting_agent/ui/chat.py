@@ -64,6 +64,11 @@ class ChatScreen(Screen[None]):
         self.history = History((), 0)
         self.conversation = Conversation(Welcome(speaker))
         self.prompt = Prompt()
+        self.header = HeaderLine(speaker)
+        self.pill = NewPill()
+        self.hints = SlashHints()
+        self.queue = QueueLine()
+        self.status = StatusLine()
         self.turns = turns
 
     @property
@@ -72,23 +77,23 @@ class ChatScreen(Screen[None]):
         return cast("MoltingApp", self.app)
 
     def compose(self) -> ComposeResult:
-        yield HeaderLine(self.speaker)
+        yield self.header
         with Container(id="stage"):
             yield self.conversation
-            yield NewPill()
-        yield SlashHints()
-        yield QueueLine()
+            yield self.pill
+            yield self.hints
+        yield self.queue
         with Horizontal(id="entry"):
             yield Static(Content(">"), id="mark")
             yield self.prompt
-        yield StatusLine()
+        yield self.status
 
     # What the person does
 
     @on(Submitted)
     async def submitted(self, event: Submitted) -> None:
         """Run a command, or ask."""
-        self.query_one(SlashHints).close()
+        self.hints.close()
         self.prompt.hints_open = False
         if not await registry.run(self, event.text):
             self.conversation.newest()
@@ -97,17 +102,16 @@ class ChatScreen(Screen[None]):
 
     @on(TextArea.Changed, "#prompt")
     def typed(self) -> None:
-        self.prompt.hints_open = self.query_one(SlashHints).follow(self.prompt.text)
+        self.prompt.hints_open = self.hints.follow(self.prompt.text)
 
     @on(Prompt.Steered)
     def steered(self, event: Prompt.Steered) -> None:
         """Move in the slash list, complete from it, or run what is chosen."""
-        hints = self.query_one(SlashHints)
-        chosen = hints.chosen
+        chosen = self.hints.chosen
         if event.key == "up":
-            hints.action_cursor_up()
+            self.hints.action_cursor_up()
         elif event.key == "down":
-            hints.action_cursor_down()
+            self.hints.action_cursor_down()
         elif chosen is not None:
             exact = self.prompt.text == f"/{chosen.name}"
             if event.key == "tab" or (chosen.needs_argument and not exact):
@@ -123,9 +127,8 @@ class ChatScreen(Screen[None]):
 
     def action_escape(self) -> None:
         """The innermost thing that can be ended: the slash list, the block cursor, the reply, the queue."""
-        hints = self.query_one(SlashHints)
-        if hints.display:
-            hints.close()
+        if self.hints.display:
+            self.hints.close()
             self.prompt.hints_open = False
         elif self.focused is not self.prompt:
             self.prompt.focus()
@@ -194,7 +197,7 @@ class ChatScreen(Screen[None]):
 
     @on(Conversation.Moved)
     def moved(self, event: Conversation.Moved) -> None:
-        self.query_one(NewPill).show(event.unseen)
+        self.pill.show(event.unseen)
 
     # What the agent is asked to do
 
@@ -332,7 +335,7 @@ class ChatScreen(Screen[None]):
 
     def show_queue(self) -> None:
         """Bring the waiting questions up to date."""
-        self.query_one(QueueLine).show(list(self.turns.waiting))
+        self.queue.show(list(self.turns.waiting))
         self.prompt.queue_waiting = bool(self.turns.waiting)
 
     def show_status(self) -> None:
@@ -341,9 +344,8 @@ class ChatScreen(Screen[None]):
         if agent is None or not self.is_mounted:
             return
         status = agent.status
-        header = self.query_one(HeaderLine)
-        header.molt, header.model = status.molt, status.model_name
-        self.query_one(StatusLine).fields = StatusFields(
+        self.header.molt, self.header.model = status.molt, status.model_name
+        self.status.fields = StatusFields(
             status.context_used,
             status.context_tokens,
             status.tokens_per_s,

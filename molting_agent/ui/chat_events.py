@@ -28,6 +28,7 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:
         case UserSaved():
             await chat.conversation.add(UserBlock(event.text, message_id=event.message_id))
             chat.reply = ReplyBlock(chat.speaker, streaming=True)
+            chat.reply.on_growth = chat.conversation.settle
             await chat.conversation.add(chat.reply, counts=False)
         case MemoriesShown():
             if reply is not None:

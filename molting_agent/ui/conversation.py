@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from textual.containers import VerticalScroll
+from textual.app import ComposeResult
+from textual.containers import VerticalGroup, VerticalScroll
 from textual.message import Message
 
 from molting_agent.ui.block import Block
@@ -28,18 +29,24 @@ class Conversation(VerticalScroll, can_focus=False):
 
     def __init__(self, welcome: Welcome) -> None:
         super().__init__(id="conversation")
+        self.list = VerticalGroup(id="blocks")
         self.welcome = welcome
         self.unseen = 0
         self.has_earlier = False
+        self.following = True
+        """The view stays at the end when something is added."""
+
+    def compose(self) -> ComposeResult:
+        with self.list:
+            yield self.welcome
 
     def on_mount(self) -> None:
-        self.mount(self.welcome)
         self.anchor()
 
     @property
     def blocks(self) -> list[Block]:
         """The blocks on display, oldest first."""
-        return list(self.query_children(Block))
+        return list(self.list.query_children(Block))
 
     @property
     def at_end(self) -> bool:
@@ -49,9 +56,9 @@ class Conversation(VerticalScroll, can_focus=False):
     async def add(self, block: Block, *, before: Block | None = None, counts: bool = True) -> None:
         """Append a block (or put it before another); a reader who scrolled up keeps his place and sees the pill."""
         self.welcome.display = False
-        was_at_end = self.at_end
-        await self.mount(block, before=before)
-        if was_at_end:
+        self.settle()
+        await self.list.mount(block, before=before)
+        if self.following:
             await self._prune()
         elif counts:
             self.unseen += 1
@@ -66,9 +73,10 @@ class Conversation(VerticalScroll, can_focus=False):
         self.unseen = 0
         self.has_earlier = has_earlier
         with self.app.batch_update():
-            await self.query_children(Block).remove()
+            await self.list.query_children(Block).remove()
             self.welcome.display = not blocks
-            await self.mount_all(blocks)
+            await self.list.mount_all(blocks)
+        self.following = True
         self.anchor()
         self.post_message(self.Moved(0))
 
@@ -77,7 +85,7 @@ class Conversation(VerticalScroll, can_focus=False):
         self.has_earlier = has_earlier
         height, offset = self.virtual_size.height, self.scroll_offset.y
         first = self.blocks[0] if self.blocks else None
-        await self.mount_all(blocks, before=first)
+        await self.list.mount_all(blocks, before=first)
 
         def keep_place() -> None:
             self.scroll_to(y=offset + self.virtual_size.height - height, animate=False, immediate=True)
@@ -87,6 +95,7 @@ class Conversation(VerticalScroll, can_focus=False):
     def newest(self) -> None:
         """Go to the end and follow it again."""
         self.unseen = 0
+        self.following = True
         self.anchor()
         self.scroll_end(animate=False)
         self.post_message(self.Moved(0))
@@ -103,12 +112,26 @@ class Conversation(VerticalScroll, can_focus=False):
             self.release_anchor()
             blocks[max(0, there)].focus()
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if self.unseen and self.at_end:
+    def release_anchor(self) -> None:
+        """Textual calls this when the reader scrolls; nothing is released while there is nothing to scroll."""
+        if self.max_scroll_y > 0:
+            super().release_anchor()
+            self.following = False
+
+    def settle(self) -> None:
+        """Follow again when the reader is back at the end, or tried to scroll beyond; called before growth."""
+        if self.following or not self.at_end or isinstance(self.screen.focused, Block):
+            return
+        self.following = True
+        self.anchor()
+        if self.unseen:
             self.unseen = 0
             self.post_message(self.Moved(0))
-        elif new_value <= 0 < old_value and self.has_earlier:
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.settle()
+        if new_value <= 0 < old_value and self.has_earlier:
             self.post_message(self.EarlierWanted())
 
     async def _prune(self) -> None:

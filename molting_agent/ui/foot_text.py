@@ -54,6 +54,6 @@ def memory_lines(memories: Sequence[RecalledMemory]) -> Content:
         if memory.trust == "untrusted":
             marks.append("untrusted")
         text = " ".join(clean(memory.text).split())
-        head = Content.assemble((clean(memory.citation), "$accent"), (f"   {'  '.join(marks)}", "$text-muted"))
+        head = Content.assemble((clean(memory.citation), "$accent"), (f"   {'  '.join(marks)}", "$foreground-muted"))
         lines += [head, Content(text if len(text) <= 400 else f"{text[:400]}…")]
     return Content("\n").join(lines)

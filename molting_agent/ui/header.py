@@ -11,10 +11,10 @@ def header_line(name: str, molt: int | None, model: str, *, width: int) -> Conte
     """``Cláudio        molt 7 ✓  SmolLM2-135M``; a narrow line drops the model. Molt None: still loading."""
     left = Content.styled(clean(name), "bold $primary")
     if molt is None:
-        right = Content.styled("waking up …", "$text-muted")
+        right = Content.styled("waking up …", "$foreground-muted")
     else:
         spoken = Content.assemble(f"molt {molt} ", ("✓", "$success")) if molt else Content("molt 0, the base")
-        full = Content.assemble(spoken, (f"   {clean(model)}", "$text-muted")) if model else spoken
+        full = Content.assemble(spoken, (f"   {clean(model)}", "$foreground-muted")) if model else spoken
         right = full if left.cell_length + full.cell_length + 3 <= width else spoken
     gap = max(1, width - left.cell_length - right.cell_length)
     return Content.assemble(left, " " * gap, right)

@@ -7,13 +7,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.keys import format_key
 from textual.widgets import Static
 
 from molting_agent.ui.commands.registry import commands
 from molting_agent.ui.panel_screen import PanelScreen
 
 KEY_CELLS = 22
+KEY_NAMES = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "delete": "Del"}
 
 
 class HelpScreen(PanelScreen):
@@ -52,11 +52,11 @@ class HelpScreen(PanelScreen):
             SessionsScreen,
             Editor,
         ]
-        keys = [(str(place.BINDING_GROUP_TITLE), binding_rows(place, self.app.get_key_display)) for place in places]
+        keys = [(str(place.BINDING_GROUP_TITLE), binding_rows(place)) for place in places]
         return [*keys[:4], ("Commands, typed into the prompt", slash), *keys[4:]]
 
 
-def binding_rows(place: Any, display: Any = None) -> list[tuple[str, str]]:
+def binding_rows(place: Any) -> list[tuple[str, str]]:
     """The named bindings of a class and of its own bases (those that have an id), in order."""
     rows: dict[str, tuple[str, str]] = {}
     for kind in reversed(place.__mro__):
@@ -67,11 +67,12 @@ def binding_rows(place: Any, display: Any = None) -> list[tuple[str, str]]:
 
 
 def key_text(binding: Binding) -> str:
-    """``Ctrl+J``, or the keys as the binding displays them."""
+    """``Ctrl+J``, or the key as the binding itself displays it; the first one where several do the same."""
     if binding.key_display:
         return binding.key_display
+    parts = binding.key.split(",")[0].split("+")
     return "+".join(
-        part.capitalize() if len(part) > 1 else part for part in format_key(binding.key.split(",")[0]).split("+")
+        KEY_NAMES.get(part, part.capitalize() if len(part) > 1 or len(parts) > 1 else part) for part in parts
     )
 
 

@@ -25,7 +25,7 @@ class SlashHints(OptionList, can_focus=False):
             for command in self.commands:
                 pad = " " * (width - len(command.usage))
                 options.append(
-                    Option(Content.assemble((command.usage, "$primary"), pad, (command.summary, "$text-muted")))
+                    Option(Content.assemble((command.usage, "$primary"), pad, (command.summary, "$foreground-muted")))
                 )
             self.set_options(options)
             self.highlighted = 0

@@ -33,9 +33,8 @@ class MemoryScreen(PanelScreen):
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "to_list", "To the list", id="memory.list", show=False),
-        Binding(
-            "ctrl+d,delete", "forget", "Forget the memory under the cursor", id="memory.forget", key_display="Ctrl+D"
-        ),
+        Binding("ctrl+d", "forget", "Forget the memory under the cursor", id="memory.forget", priority=True),
+        Binding("delete", "forget", show=False),
     ]
 
     def __init__(self) -> None:
@@ -163,5 +162,5 @@ def reader_text(memory: RecalledMemory) -> Content:
         ("score", "  ".join(f"{name} {value:.2f}" for name, value in memory.parts.items())),
         ("id", memory.id),
     ]
-    lines = [Content.assemble((f"{name:<7}", "$text-muted"), value) for name, value in facts if value]
+    lines = [Content.assemble((f"{name:<7}", "$foreground-muted"), value) for name, value in facts if value]
     return Content("\n").join([Content(clean(memory.text)), Content(""), *lines])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BASE_REPORT = (
     "## Molt 0: the base\n\nThe model as it was published, before he was put into it. It can always speak again."
 )
-MARKS = {"promoted": ("✓", "$success"), "rejected": ("×", "$error"), "kept": ("·", "$text-muted")}
+MARKS = {"promoted": ("✓", "$success"), "rejected": ("×", "$error"), "kept": ("·", "$foreground-muted")}
 
 
 class MoltsScreen(PanelScreen):
@@ -135,7 +135,7 @@ def report_of(molt: "Molt | None") -> str:
 
 def molt_line(molt: "Molt", *, speaking: bool) -> Content:
     """``● 3 ✓ promoted  2026-02-08  what it was trained from``"""
-    mark, colour = MARKS.get(molt.verdict, ("·", "$text-muted"))
+    mark, colour = MARKS.get(molt.verdict, ("·", "$foreground-muted"))
     return Content.assemble(
         ("● " if speaking else "  ", "$primary"),
         (f"{molt.number:>3} ", "bold"),
@@ -149,5 +149,5 @@ def molt_line(molt: "Molt", *, speaking: bool) -> Content:
 def base_line(*, speaking: bool) -> Content:
     """The line of molt 0."""
     return Content.assemble(
-        ("● " if speaking else "  ", "$primary"), ("  0 ", "bold"), ("the base, as published", "$text-muted")
+        ("● " if speaking else "  ", "$primary"), ("  0 ", "bold"), ("the base, as published", "$foreground-muted")
     )

@@ -44,5 +44,5 @@ class PanelScreen(Screen[None]):
 
     def keys_line(self, *keys: tuple[str, str]) -> Static:
         """The last line: keys and what they do."""
-        shown = [Content.assemble((key, "$primary"), (f" {word}", "$text-muted")) for key, word in keys]
+        shown = [Content.assemble((key, "$primary"), (f" {word}", "$foreground-muted")) for key, word in keys]
         return Static(Content("   ").join(shown), id="keys")

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
@@ -96,6 +97,20 @@ class Prompt(TextArea):
         """Begin a new line."""
         start, end = self.selection
         self.replace("\n", start, end)
+
+    def action_cursor_page_up(self) -> None:
+        """Page keys belong to the conversation."""
+        raise SkipAction
+
+    def action_cursor_page_down(self) -> None:
+        """Page keys belong to the conversation."""
+        raise SkipAction
+
+    def action_cursor_line_end(self, select: bool = False) -> None:
+        """In an empty prompt End goes to the newest reply."""
+        if not self.text:
+            raise SkipAction
+        super().action_cursor_line_end(select)
 
     def _take(self, event: events.Key) -> None:
         event.stop()

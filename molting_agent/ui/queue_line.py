@@ -22,5 +22,5 @@ class QueueLine(Static):
         if len(waiting) > 3:
             lines.append(Content(f"      and {len(waiting) - 3} more"))
         if lines:
-            lines[0] = Content.assemble(lines[0], ("   Up takes the last one back", "$text-disabled"))
+            lines[0] = Content.assemble(lines[0], ("   Up takes the last one back", "$foreground-disabled"))
         self.update(Content("\n").join([line.truncate(200, ellipsis=True) for line in lines]))

@@ -1,6 +1,6 @@
 """A reply of the agent: streamed markdown, the memories behind it, and how it was rated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import ClassVar
 
@@ -42,6 +42,8 @@ class ReplyBlock(Block):
         self.edited = False
         self.reason = ""
         self.molt: int | None = None
+        self.on_growth: Callable[[], None] = lambda: None
+        """Called before new text is drawn."""
         self._buffer = StreamBuffer()
         self._doing = "remembering"
         self._spinner = cycle(SPINNER)
@@ -78,6 +80,7 @@ class ReplyBlock(Block):
     async def flush(self) -> None:
         """Draw what came since the last flush."""
         if new := self._buffer.take():
+            self.on_growth()
             await self.query_one(ReplyText).append(new)
         self.show_foot()
 

@@ -104,6 +104,6 @@ def session_line(session: "SessionSummary", *, current: bool) -> Content:
     return Content.assemble(
         ("● " if current else "  ", "$success"),
         (when, "$accent"),
-        (f"  {turns}  ", "$text-muted"),
+        (f"  {turns}  ", "$foreground-muted"),
         clean_line(session.title),
     )

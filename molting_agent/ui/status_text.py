@@ -90,18 +90,18 @@ def status_line(fields: StatusFields, width: int) -> Content:
     if fields.context_tokens:
         share = min(1.0, fields.context_used / fields.context_tokens)
         colour = "$warning" if share >= 0.8 else "$accent"
-        left.append(Content.assemble(("ctx ", "$text-muted"), (bar(share), colour), f" {share:.0%}"))
+        left.append(Content.assemble(("ctx ", "$foreground-muted"), (bar(share), colour), f" {share:.0%}"))
     if fields.tokens_per_s:
-        left.append(Content.assemble(f"{fields.tokens_per_s:.0f}", (" tok/s", "$text-muted")))
+        left.append(Content.assemble(f"{fields.tokens_per_s:.0f}", (" tok/s", "$foreground-muted")))
     if fields.training is not None:
         left.append(Content.styled(training_text(fields.training, narrow=narrow), "$primary"))
     if fields.memories and width >= FULL_COLUMNS:
         words = "memory" if fields.memories == 1 else "memories"
-        left.append(Content.assemble(f"{fields.memories}", (f" {words}", "$text-muted")))
+        left.append(Content.assemble(f"{fields.memories}", (f" {words}", "$foreground-muted")))
     hints = Content("")
     if width >= FULL_COLUMNS:
         hints = Content("  ").join(
-            [Content.assemble((key, "$primary"), (f" {word}", "$text-muted")) for key, word in HINTS]
+            [Content.assemble((key, "$primary"), (f" {word}", "$foreground-muted")) for key, word in HINTS]
         )
     gap = Content("   ")
     joined = gap.join(left)

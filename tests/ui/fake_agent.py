@@ -1,4 +1,4 @@
-"""An agent and a retraining made of values, so that the interface is tested without model, database or child process."""
+"""An agent and a retraining made of values: the interface is tested without model, database or child process."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from distill.progress import Progress
 from memory.errors import MoltingError, UsageError
@@ -50,7 +50,9 @@ def memory_of(number: int, text: str, **changes: Any) -> RecalledMemory:
 
 
 MEMORIES = [
-    memory_of(14, "Rule since 2026-02-02: free space is checked before every run, and said when it is under 15 percent."),
+    memory_of(
+        14, "Rule since 2026-02-02: free space is checked before every run, and said when it is under 15 percent."
+    ),
     memory_of(13, "Backups: every night at 03:20 to an external disk called Baleia."),
 ]
 
@@ -130,9 +132,7 @@ class FakeAgent:
         ids = tuple(memory.id for memory in memories)
         self.session.turns.append(SessionTurn(f"a{number}", "assistant", said, self.status.molt, ids))
         self.status = replace(self.status, context_used=1500 + 180 * number, tokens_per_s=38.4, memories_shown=2)
-        yield ReplyFinished(
-            f"a{number}", said, self.status.molt, reason, 1500, 60, 20, 0.4, 1.2, 38.4, True, memories
-        )
+        yield ReplyFinished(f"a{number}", said, self.status.molt, reason, 1500, 60, 20, 0.4, 1.2, 38.4, True, memories)
 
     def stop(self) -> None:
         self._stop.set()
@@ -149,7 +149,9 @@ class FakeAgent:
 
     def sessions(self) -> list[SessionSummary]:
         return [
-            SessionSummary(name, Path(f"{name}.jsonl"), turns[0].text, "2026-02-08T14:00:00Z", len(turns), "2026-02-08T14:30:00Z")
+            SessionSummary(
+                name, Path(f"{name}.jsonl"), turns[0].text, "2026-02-08T14:00:00Z", len(turns), "2026-02-08T14:30:00Z"
+            )
             for name, turns in self.stored.items()
         ]
 
@@ -192,10 +194,6 @@ class FakeAgent:
 class FakeRetraining:
     """A training whose progress and end the test decides."""
 
-    started: list[dict[str, Any]]
-    attached: "FakeRetraining | None"
-    refusal: str
-
     def __init__(self) -> None:
         self.now: Progress | None = None
         self.code: int | None = None
@@ -225,8 +223,8 @@ def training_kind(refusal: str = "", attached: FakeRetraining | None = None) -> 
     """A class like Retraining that starts fakes; they are in its ``runs``, their arguments in ``started``."""
 
     class Kind(FakeRetraining):
-        runs: list[FakeRetraining] = []
-        started: list[dict[str, Any]] = []
+        runs: ClassVar[list[FakeRetraining]] = []
+        started: ClassVar[list[dict[str, Any]]] = []
 
         @classmethod
         def start(cls, home: Any, **arguments: Any) -> FakeRetraining:
