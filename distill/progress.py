@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Progress:
         return self.state in WORKING
 
 
-def thin(losses: list[float] | tuple[float, ...]) -> tuple[float, ...]:
+def thin(losses: Sequence[float]) -> tuple[float, ...]:
     """At most 200 points of a curve, evenly spaced, the last one always among them."""
     if len(losses) <= MAX_LOSSES:
         return tuple(losses)

@@ -85,9 +85,14 @@ class EngineClient:
         if self._process.poll() is not None:
             self._restart()
         if self._info is None:
-            self._info = self._result(self._opening)
+            info = self._result(self._opening)
             if self._adapter:
-                self._swap()
+                try:
+                    self._swap()
+                except EngineError:
+                    self._process.kill()  # the next request must not be answered by the base in the molt's name
+                    raise
+            self._info = info
         return self._info
 
     def _restart(self) -> None:

@@ -1,0 +1,304 @@
+"""A retraining from its plan to its verdict, each step picking up what an interrupted run has finished."""
+
+import json
+import shutil
+import statistics
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from distill import judge, plan, report
+from distill.collect import collect
+from distill.config import DistillConfig
+from distill.evaluate.general import load_questions
+from distill.gate import decide
+from distill.manifest import ADAPTER_NAME, SCHEMA, describe_files, read_manifest, write_manifest
+from distill.registry import Registry
+from distill.reporter import Reporter, Stopped
+from distill.speed import Speed, keep_speed, read_speed
+from distill.state import RunFolder, RunState
+from distill.targets import learnt_keys
+from memory.errors import TrainingError
+from memory.files import fsync_folder, sha256_file, write_atomic
+from memory.home import Home
+from molting_agent.runtime.client import EngineClient
+from molting_agent.runtime.models import ModelFile, resolve_model
+
+JUDGE_CONTEXT_TOKENS = 4096
+
+
+class TooLittle(TrainingError):  # noqa: N818 - an outcome with its own exit code
+    """Not enough new replies to learn from."""
+
+
+class Run:
+    """One retraining of a home. The caller holds the home's training lock."""
+
+    def __init__(self, home: Home, reporter: Reporter, *, model_name: str = "") -> None:
+        self.home = home
+        self.reporter = reporter
+        self.registry = Registry(home.molts_dir)
+        self.folder = RunFolder(home.training_dir)
+        self.model: ModelFile = resolve_model(home, model_name)
+
+    @property
+    def base_sha256(self) -> str:
+        """The published base file: the key of its molts."""
+        return self.model.source_sha256
+
+    def plan(self, config: DistillConfig, minutes: float | None) -> tuple[plan.Plan, RunState]:
+        """Decide what to train on, and how long; nothing is written. Errors: TrainingError."""
+        self.reporter.phase("collecting", "reading conversations")
+        with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
+            collected = collect(self.home, engine, config)
+        self.reporter.check()
+        speed = read_speed(self.home.training_dir, self.base_sha256)
+        items = judge.items_of(len(collected.heldout), len(load_questions()))
+        made, used, rows = plan.fit(
+            collected.examples,
+            [len(prefix) for prefix in collected.prefixes],
+            config,
+            tokens_per_s=speed.train_tokens_per_s,
+            learnt=learnt_keys(self.registry, self.base_sha256),
+            heldout=len(collected.heldout),
+            judge_s=2 * items * speed.judge_s_an_item,
+            left_out=collected.left_out,
+            minutes_given=minutes,
+        )
+        state = RunState(
+            molt=self.registry.next_number(),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            base={
+                "name": self.model.name,
+                "sha256": self.base_sha256,
+                "runtime_sha256": self.model.sha256,
+                "bytes": self.model.bytes,
+            },
+            config=config,
+            system=collected.system,
+            prefixes=collected.prefixes,
+            examples=tuple(used),
+            rows=tuple(rows),
+            heldout=tuple(collected.heldout),
+            plan=made.to_dict(),
+            minutes=minutes,
+        )
+        return made, state
+
+    def begin(self, config: DistillConfig, minutes: float | None) -> RunState:
+        """Plan and write the plan down. Errors: TooLittle, which says how much is missing."""
+        made, state = self.plan(config, minutes)
+        if made.missing:
+            raise TooLittle(plan.too_little(made))
+        self.folder.save(state)
+        return state
+
+    def resume(self) -> RunState:
+        """The interrupted run. Errors: TrainingError when there is none or the base has changed since."""
+        state = self.folder.load()
+        if state.base["sha256"] != self.base_sha256:
+            raise TrainingError(
+                f"the interrupted retraining is of {state.base['name']}, and {self.model.name} is in use now; "
+                "start anew: molt retrain --fresh"
+            )
+        return state
+
+    def go(self, state: RunState) -> dict[str, Any]:
+        """Train, export, judge and file the molt; returns its report. Errors: Stopped, TrainingError."""
+        state = self._renumbered(state)
+        filed = self._filed(state)
+        if filed is None:
+            measured = self._train(state)
+            self.reporter.check()
+            filed = self._judge(state, measured)
+        self._promote(state)
+        self.folder.clear()
+        verdict = filed["verdict"]
+        self.reporter.phase(
+            "promoted" if verdict["verdict"] == "promoted" else "rejected",
+            f"molt {state.molt}: {verdict['verdict']}; {verdict['reasons'][0]}",
+            eta_s=0.0,
+        )
+        return filed
+
+    # -- the steps -----------------------------------------------------------------------------------------------------
+
+    def _renumbered(self, state: RunState) -> RunState:
+        """Another molt may have taken the number while this run was interrupted."""
+        folder = self.registry.folder(state.molt)
+        if folder.exists() and read_manifest(folder)["created_at"] != state.started_at:
+            state = replace(state, molt=self.registry.next_number())
+        return state
+
+    def _filed(self, state: RunState) -> dict[str, Any] | None:
+        """The report of the finished molt, if the run died after it was filed."""
+        path = self.registry.folder(state.molt) / "report.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def _train(self, state: RunState) -> dict[str, Any]:
+        """Train and export; returns what was measured. Done already: only what was measured."""
+        done = self.folder.read_json(self.folder.curve)
+        if done is not None and (self.folder.molt / ADAPTER_NAME).exists():
+            return done
+        from distill.export.adapter import export_adapter
+        from distill.student import faster_dtype, load_student
+        from distill.trainer import Watch, make_trainer, whole_checkpoint
+
+        self.reporter.phase("training", "loading the student", step=0, steps=len(state.rows), molt=state.molt)
+        dtype = faster_dtype(self.model.path, state.config.precision)
+        if state.config.threads:
+            import torch
+
+            torch.set_num_threads(state.config.threads)
+        student = load_student(self.model.path, state.config, dtype)
+        checkpoint = whole_checkpoint(self.folder.checkpoints)
+        losses, seconds = _curve_so_far(checkpoint), []
+        tokens = [state.row_tokens(row) for row in state.rows]
+
+        def on_step(step: int, loss: float, step_s: float) -> None:
+            losses.append(loss)
+            seconds.append(step_s)
+            done_now = tokens[step - len(seconds) : step]
+            # The median of the steps: a pause while he speaks is not slowness.
+            speed = statistics.median(n / s for n, s in zip(done_now, seconds, strict=True))
+            self.reporter.step(
+                losses,
+                step=step,
+                loss=loss,
+                epoch=state.rows[step - 1].epoch + 1,
+                tokens_per_s=speed,
+                eta_s=sum(tokens[step:]) / speed + state.plan["judge_s"],
+                message=f"step {step} of {len(tokens)}",
+            )
+
+        watch = Watch(state.config.checkpoint_s, on_step, lambda: self.reporter.stopping)
+        trainer = make_trainer(
+            student, state.rows, state.examples, state.prefixes, state.config, self.folder.checkpoints, watch
+        )
+        resumed = f" from step {len(losses)}" if losses else ""
+        self.reporter.phase("training", f"{len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if watch.cancelled:
+            raise Stopped
+        self.reporter.phase("exporting", "writing the adapter")
+        student.model.save_pretrained(self.folder.adapter)
+        self.folder.molt.mkdir(exist_ok=True)
+        base_config = student.model.get_base_model().config
+        size = export_adapter(
+            self.folder.adapter, self.folder.molt / ADAPTER_NAME, base_config, name=f"molt {state.molt}"
+        )
+        speed = self.reporter.progress.tokens_per_s
+        measured = {
+            "train_s": sum(tokens) / speed if speed else 0.0,
+            "train_tokens_per_s": speed,
+            "precision": str(dtype).removeprefix("torch."),
+            "trainable_parameters": student.trainable_parameters,
+            "adapter_bytes": size,
+            "base_bytes": self.model.bytes,
+            "losses": losses,
+        }
+        write_atomic(self.folder.curve, json.dumps(measured))
+        return measured
+
+    def _judge(self, state: RunState, measured: dict[str, Any]) -> dict[str, Any]:
+        """Score champion and candidate in the runtime, decide, and file the molt with its report."""
+        champion, _why = self.registry.load_champion(self.base_sha256)
+        adapter = self.folder.molt / ADAPTER_NAME
+        sides = {champion.adapter if champion else None: "champion", adapter: "candidate"}
+        file = judge.ScoreFile(self.folder.scores)
+        started, fresh = time.monotonic(), 0
+        items = judge.items_of(len(state.heldout), len(load_questions()))
+        done = 0
+
+        def on_item() -> None:
+            nonlocal done
+            self.reporter.check()
+            done += 1
+            rate = (time.monotonic() - started) / max(1, done)
+            self.reporter.step((), step=done, steps=2 * items, eta_s=rate * (2 * items - done))
+
+        scores: dict[str, judge.Scores] = {}
+        with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
+            for path, side in sides.items():
+                key = sha256_file(path) if path else ""
+                found = file.get(key)
+                if found is None:
+                    self.reporter.phase("judging", f"scoring the {side}", step=done, steps=2 * items)
+                    found = judge.score_model(engine, path, state.heldout, state.system, state.config, on_item)
+                    file.put(key, found)
+                    fresh += items
+                done = items
+                scores[side] = found
+        judge_s = time.monotonic() - started
+        comparison = judge.compare(scores["champion"], scores["candidate"], state.config)
+        verdict = decide(
+            comparison.heldout,
+            comparison.general,
+            heldout_conversations=len(state.heldout),
+            heldout_min=state.config.heldout_min,
+            general_margin=state.config.general_margin,
+        )
+        built = report.build(
+            state,
+            champion=scores["champion"],
+            champion_number=champion.number if champion else 0,
+            candidate=scores["candidate"],
+            comparison=comparison,
+            verdict=verdict,
+            losses=measured["losses"],
+            measured={**{k: v for k, v in measured.items() if k != "losses"}, "judge_s": round(judge_s, 1)},
+        )
+        self._file(state, built)
+        if measured["train_tokens_per_s"] and fresh:
+            speed = Speed(measured["train_tokens_per_s"], judge_s / fresh, measured=True)
+            keep_speed(self.home.training_dir, self.base_sha256, speed)
+        return built
+
+    def _file(self, state: RunState, built: dict[str, Any]) -> None:
+        """Complete the molt's folder and give it its place by one rename."""
+        folder = self.folder.molt
+        write_atomic(folder / "report.json", json.dumps(built, ensure_ascii=False, indent=1) + "\n")
+        write_atomic(folder / "report.md", report.to_markdown(built) + "\n")
+        shutil.copytree(self.folder.adapter, folder / "adapter", dirs_exist_ok=True)
+        names = sorted(
+            str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"
+        )
+        write_manifest(folder, manifest_of(state, built, folder, names))
+        fsync_folder(folder)
+        folder.rename(self.registry.folder(state.molt))
+        fsync_folder(self.home.molts_dir)
+
+    def _promote(self, state: RunState) -> None:
+        manifest = read_manifest(self.registry.folder(state.molt))
+        if manifest["verdict"] == "promoted":
+            self.registry.promote(state.molt, self.base_sha256)
+
+
+def manifest_of(state: RunState, built: dict[str, Any], folder: Path, names: list[str]) -> dict[str, Any]:
+    """What the molt was made from and with; ``created_at`` is the start of its run and tells runs apart."""
+    return {
+        "schema": SCHEMA,
+        "molt": state.molt,
+        "title": report.title(built),
+        "created_at": state.started_at,
+        "base_name": state.base["name"],
+        "base_sha256": state.base["sha256"],
+        "runtime_sha256": state.base["runtime_sha256"],
+        "verdict": built["verdict"]["verdict"],
+        "champion": built["champion"],
+        "config": state.config.to_dict(),
+        "targets": [
+            {"conversation": t.key[0], "message": t.key[1], "sha256": t.key[2], "why": t.why} for t in state.targets
+        ],
+        "heldout": [dialogue.conversation for dialogue in state.heldout],
+        "files": describe_files(folder, names),
+    }
+
+
+def _curve_so_far(checkpoint: Path | None) -> list[float]:
+    if checkpoint is None:
+        return []
+    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
+    return [float(entry["loss"]) for entry in history if "loss" in entry]

@@ -1,0 +1,121 @@
+"""The run under way, on disk: everything that a resumed run needs to go on with the same data and number."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill.config import DistillConfig, from_dict
+from distill.dataset import Dialogue, Example
+from distill.rows import Row
+from distill.targets import Target
+from memory.errors import TrainingError
+from memory.files import write_atomic
+from molting_agent.runtime.template import Message
+
+STATE_NAME = "run.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What was decided before training. ``prefixes`` are the token ids of the full identity and of the short prompt."""
+
+    molt: int
+    started_at: str
+    base: Mapping[str, Any]
+    config: DistillConfig
+    system: str
+    prefixes: tuple[tuple[int, ...], ...]
+    examples: tuple[Example, ...]
+    rows: tuple[Row, ...]
+    heldout: tuple[Dialogue, ...]
+    plan: Mapping[str, Any]
+    minutes: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def row_tokens(self, row: Row) -> int:
+        """Tokens of one step, prefix included."""
+        return len(self.prefixes[row.prefix]) + sum(len(self.examples[index].tokens) for index in row.examples)
+
+    @property
+    def targets(self) -> list[Target]:
+        """The replies that are trained on, in the order of the conversations."""
+        used = sorted({index for row in self.rows for index in row.examples})
+        return [target for index in used for target in self.examples[index].targets]
+
+
+class RunFolder:
+    """``molts/.training/run``: the state, checkpoints, and what is finished so far."""
+
+    def __init__(self, training_dir: Path) -> None:
+        self.path = training_dir / "run"
+        self.checkpoints = self.path / "checkpoints"
+        self.adapter = self.path / "adapter"
+        self.scores = self.path / "scores.json"
+        self.curve = self.path / "curve.json"
+        self.molt = self.path / "molt"
+
+    @property
+    def exists(self) -> bool:
+        """A run was begun here and is not finished."""
+        return (self.path / STATE_NAME).is_file()
+
+    def clear(self) -> None:
+        """Forget the run."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def save(self, state: RunState) -> None:
+        """Begin a run: an older one is forgotten."""
+        self.clear()
+        self.path.mkdir(parents=True, mode=0o700)
+        write_atomic(self.path / STATE_NAME, json.dumps({"schema": SCHEMA, **asdict(state)}, ensure_ascii=False))
+
+    def load(self) -> RunState:
+        """The run that was begun. Errors: TrainingError when there is none or its state cannot be read."""
+        path = self.path / STATE_NAME
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop("schema") != SCHEMA:
+                raise ValueError("written by another version")
+            return _state(values)
+        except FileNotFoundError:
+            raise TrainingError("there is no interrupted retraining to resume; start one: molt retrain") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{path} cannot be read ({error}); start anew: molt retrain") from None
+
+    def read_json(self, path: Path) -> Any:
+        """A file of this run; None when it is absent or damaged (its step is then done again)."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+
+def _state(values: dict[str, Any]) -> RunState:
+    return RunState(
+        **{
+            **values,
+            "config": from_dict(values["config"]),
+            "prefixes": tuple(tuple(ids) for ids in values["prefixes"]),
+            "examples": tuple(_example(item) for item in values["examples"]),
+            "rows": tuple(Row(item["prefix"], tuple(item["examples"]), item["epoch"]) for item in values["rows"]),
+            "heldout": tuple(_dialogue(item) for item in values["heldout"]),
+        }
+    )
+
+
+def _targets(items: list[dict[str, Any]]) -> tuple[Target, ...]:
+    return tuple(Target(**item) for item in items)
+
+
+def _example(item: dict[str, Any]) -> Example:
+    changed = {"tokens": tuple(item["tokens"]), "is_target": tuple(item["is_target"])}
+    return Example(**{**item, **changed, "targets": _targets(item["targets"])})
+
+
+def _dialogue(item: dict[str, Any]) -> Dialogue:
+    messages = tuple(Message(**message) for message in item["messages"])
+    return Dialogue(**{**item, "messages": messages, "targets": _targets(item["targets"])})
