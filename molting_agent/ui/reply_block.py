@@ -125,10 +125,8 @@ class ReplyBlock(Block):
         foot.right = state_text(rating=self.rating, edited=self.edited, reason=self.reason, molt=self.molt)
         foot.keys = self.has_focus and not self.streaming
 
-    def on_focus(self) -> None:
-        self.show_foot()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, value: bool) -> None:
+        super().watch_has_focus(value)
         self.show_foot()
 
     def on_click(self) -> None:

@@ -1,6 +1,5 @@
 """The chat screen: asking, streaming, stopping, waiting, blocks, commands, and text that must stay text."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from molting_agent.events import ContextTrimmed, Notice, ReplyDelta, ReplyStarte
 from molting_agent.session import SessionTurn
 from molting_agent.ui.confirm import Confirm
 from molting_agent.ui.editor import Editor
+from molting_agent.ui.foot import Foot
 from molting_agent.ui.hints import SlashHints
 from molting_agent.ui.pill import NewPill
 from molting_agent.ui.queue_line import QueueLine
@@ -139,6 +139,7 @@ async def test_block_cursor_rates_and_takes_back(stage: Any) -> None:
         await s.pilot.press("alt+up")
         reply = s.replies[0]
         assert s.app.focused is reply
+        assert "dislike" in reply.query_one(Foot).render().plain
         await s.pilot.press("plus")
         await s.until(lambda: reply.rating == 1)
         await s.pilot.press("minus")
@@ -148,6 +149,7 @@ async def test_block_cursor_rates_and_takes_back(stage: Any) -> None:
         assert s.agent.rated == [("a1", 1), ("a1", -1), ("a1", 0)]
         await s.pilot.press("alt+up")
         assert s.app.focused is s.questions[0]
+        assert "dislike" not in reply.query_one(Foot).render().plain
         await s.pilot.press("alt+down", "alt+down")
         assert s.app.focused is s.chat.prompt
 
@@ -289,8 +291,6 @@ async def test_model_theme_and_new(stage: Any) -> None:
 
 async def test_a_command_before_he_is_awake_says_so(stage: Any) -> None:
     agent = FakeAgent()
-    made = asyncio.Event()
-    del made
     async with stage(agent, ready=False) as s:
         s.app.agent = None
         s.chat.with_agent(lambda him: him.remember("x"))

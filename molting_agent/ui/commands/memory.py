@@ -29,7 +29,7 @@ async def recall(chat: "ChatScreen", argument: str) -> None:
         if not memories:
             await chat.note(f"Nothing is remembered about: {argument}")
             return
-        lines = [f"{memory.id[:8]}  {memory.citation}   {clean_line(memory.text)}" for memory in memories]
+        lines = [f"{memory.id}  {memory.citation}   {clean_line(memory.text)}" for memory in memories]
         await chat.note("\n".join(lines))
 
     chat.with_agent(lambda agent: agent.recall(argument), then=found)
