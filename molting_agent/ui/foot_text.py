@@ -37,7 +37,7 @@ def foot(left: str, right: str, *, width: int, keys: bool) -> Content:
     """One line of ``width`` columns; the keys replace the right side while the block has the cursor."""
     if keys:
         shown = Content("   ").join([Content.assemble((key, "$primary"), f" {word}") for key, word in KEYS])
-        if shown.cell_length > width:
+        if shown.cell_length + (len(left) + 2 if left else 0) > width:
             shown = Content("  ").join([Content.styled(key, "$primary") for key, _word in KEYS])
     else:
         shown = Content(right)

@@ -1,18 +1,16 @@
 """The Help screen, made from the bindings and the command registry, so that it cannot be wrong about them."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from molting_agent.ui.commands.registry import commands
 from molting_agent.ui.panel_screen import PanelScreen
 
-KEY_CELLS = 22
 KEY_NAMES = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "delete": "Del"}
 
 
@@ -28,7 +26,10 @@ class HelpScreen(PanelScreen):
         with VerticalScroll(id="page"):
             for title, rows in self.groups():
                 yield Static(Content.styled(title, "bold $accent"), classes="group")
-                yield Static(rows_text(rows))
+                for key, meaning in rows:
+                    with Horizontal(classes="row"):
+                        yield Static(Content.styled(key, "$primary"), classes="key")
+                        yield Static(Content(meaning))
         yield self.keys_line(("↑↓", "scroll"), ("Ctrl+P", "palette"), ("Esc", "back"))
 
     def groups(self) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -73,11 +74,4 @@ def key_text(binding: Binding) -> str:
     parts = binding.key.split(",")[0].split("+")
     return "+".join(
         KEY_NAMES.get(part, part.capitalize() if len(part) > 1 or len(parts) > 1 else part) for part in parts
-    )
-
-
-def rows_text(rows: Iterable[tuple[str, str]]) -> Content:
-    """The rows as two columns."""
-    return Content("\n").join(
-        [Content.assemble((f"{key:<{KEY_CELLS}}", "$primary"), (meaning, "$foreground")) for key, meaning in rows]
     )

@@ -73,8 +73,9 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def stage(home: Home) -> Open:
-    """``async with stage(agent=…, size=…) as s``"""
+def stage(home: Home, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """``async with stage(agent=…, size=…) as s``; the app looks around ten times a second, so no test waits long."""
+    monkeypatch.setattr("molting_agent.ui.app.TICK_S", 0.1)
 
     @asynccontextmanager
     async def opened(
