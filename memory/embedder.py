@@ -1,6 +1,5 @@
 """Texts to vectors: MiniLM from its wheel, prepared once as ONNX in the home and run by onnxruntime, without torch."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -151,8 +150,3 @@ def load(models_dir: Path) -> OnnxEncoder:
         raise MemoryStoreError(f"{folder}: the embedding model is not prepared yet; run: molt doctor")
     facts = json.loads((folder / "embedder.json").read_text())
     return OnnxEncoder(folder / "model.onnx", folder / "tokenizer.json", int(facts["max_tokens"]))
-
-
-def vector_key(search_text: str) -> str:
-    """The key under which a text's vector is stored."""
-    return hashlib.sha256(search_text.encode()).hexdigest()

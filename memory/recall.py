@@ -44,6 +44,7 @@ no nos não o onde os ou para por qual quais quando que quem se ser seu sim sua 
 bem boa bom dia noite obrigada obrigado olá tarde
 """
 _STOP = frozenset(_STOP_WORDS.split())
+_GREETING = re.compile(r"\bgood (morning|afternoon|evening|night)\b|\bbo[am] (dia|tarde|noite)\b")
 _ASKS_WHEN = re.compile(r"^\W*(when|what time|quando|a que horas)\b", re.IGNORECASE)
 _NAMES_A_TIME = re.compile(
     r"\b(\d{1,2}[:h]\d{2}|\d{4}-\d{2}-\d{2}|every|(mon|tues|wednes|thurs|fri|satur|sun)days?|january|february|march"
@@ -90,8 +91,8 @@ def recall(
 
 
 def content_terms(query: str) -> list[str]:
-    """The words of a question that say what it is about, without repeats; all words where there are no others."""
-    words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))
+    """The words of a question that say what it is about, without repeats; [] for mere courtesy."""
+    words = list(dict.fromkeys(re.findall(r"\w+", _GREETING.sub(" ", query.casefold()))))
     content = [word for word in words if word not in _STOP and (len(word) > 1 or word.isdigit())]
     return content[:MAX_TERMS]
 

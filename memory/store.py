@@ -21,6 +21,7 @@ class Store:
     def __init__(self, db_file: Path) -> None:
         self.path = db_file
         self._lock = threading.RLock()
+        self._is_closed = False
         self._connection = open_database(db_file)
         self._digest_key = bytes.fromhex(self._meta("digest_key"))
 
@@ -28,6 +29,8 @@ class Store:
     def locked(self) -> Iterator[sqlite3.Connection]:
         """The connection, for this thread alone; SQLite's errors leave as MemoryStoreError."""
         with self._lock:
+            if self._is_closed:
+                raise MemoryStoreError(f"{self.path}: closed already")
             try:
                 yield self._connection
             except sqlite3.Error as error:
@@ -129,6 +132,7 @@ class Store:
     def close(self) -> None:
         """Close the database; safe to call twice."""
         with self._lock:
+            self._is_closed = True
             self._connection.close()
 
     def _meta(self, key: str) -> str:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 COLLECTION = "memories"
-BATCH = 2048
+BATCH = 1024
 PROBE_TIMEOUT_S = 60
 LoadVectors = Callable[[Sequence[str]], "np.ndarray[Any, Any]"]
 
@@ -66,17 +66,20 @@ class VectorIndex:
             self._connect(self._new_data(data))
         return True
 
-    def sync(self, wanted: set[str], load: LoadVectors) -> int:
-        """Make the index hold exactly ``wanted`` text hashes; ``load`` gives vectors [n, d]. Returns the changes."""
+    def sync(self, wanted: set[str], load: LoadVectors, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Make the index hold exactly ``wanted`` text hashes; ``load`` gives vectors [n, d]. False when stopped."""
         extra = list(self._hashes - wanted)
         missing = sorted(wanted - self._hashes)
         for start in range(0, len(extra), BATCH):
             self._collection.delete(ids=extra[start : start + BATCH])
+            self._hashes.difference_update(extra[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
+            if should_stop():
+                return False
             part = missing[start : start + BATCH]
             self._collection.upsert(ids=part, embeddings=load(part))
-        self._hashes = set(wanted)
-        return len(extra) + len(missing)
+            self._hashes.update(part)
+        return True
 
     def search(self, vector: "np.ndarray[Any, Any]", limit: int) -> list[tuple[str, float]]:
         """The nearest (text hash, cosine), best first."""
@@ -99,13 +102,12 @@ class VectorIndex:
                 self._new_data(self._folder / str(self._read_state().get("data", "0")))
             return is_ours
 
-    def rebuild(self, wanted: set[str], load: LoadVectors, purges: int) -> None:
+    def empty(self, purges: int) -> None:
         """Start anew in fresh files and delete the old ones: Chroma keeps what was deleted in its files."""
         old = self._folder / str(self._read_state().get("data", "0"))
         self._disconnect()
         self.purges = purges
         self._connect(self._new_data(old))
-        self.sync(wanted, load)
 
     def close(self, *, is_clean: bool = True) -> None:
         """Flush, note that the end was clean (if it was), give up ownership; safe to call twice."""
@@ -125,13 +127,14 @@ class VectorIndex:
         self._collection = self._client.get_or_create_collection(
             COLLECTION,
             embedding_function=None,
-            configuration={"hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200}},
+            configuration={"hnsw": {"space": "cosine", "ef_search": 200}},
         )
         self._hashes = set(self._collection.get(include=[])["ids"])
 
     def _disconnect(self) -> None:
         if self._client is not None:
-            self._client.close()
+            with suppress(Exception):  # a broken client must not keep its owner from going on
+                self._client.close()
         self._client = self._collection = None
         self._hashes = set()
 

@@ -94,7 +94,8 @@ def _left_out(record: dict[str, Any], seen_uuids: set[str]) -> str:
     uuid = text_field(record, "uuid")
     if uuid and uuid in seen_uuids:
         return "repeated uuid"
-    seen_uuids.add(uuid)
+    if isinstance(record.get("message"), dict) or "attachment" in record:  # a damaged copy must not hide a whole one
+        seen_uuids.add(uuid)
     return ""
 
 
