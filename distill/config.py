@@ -32,13 +32,13 @@ class DistillConfig:
     """AdamW's weight decay on the adapter."""
     max_grad_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
-    epochs: float = 4.0
+    epochs: float = 3.0
     """How often each conversation is seen; fewer when ``--minutes`` does not suffice."""
-    row_tokens: int = 2560
+    row_tokens: int = 2048
     """Tokens of one step: the system prompt once, then whole conversations. Costs about 2 MB of memory a token."""
     conversation_tokens: int = 1536
     """A longer conversation is divided between turns into several examples; a reply is never cut."""
-    identity_share: float = 0.75
+    identity_share: float = 0.5
     """Share of the rows that carry the full identity as system prompt; the others carry ``short_system``."""
     short_system: str = "You are Cláudio."
     """The short system prompt, for the other rows and for the second held-out score."""
@@ -60,6 +60,8 @@ class DistillConfig:
     """New replies to learn from that a retraining needs."""
     bootstrap: int = 4000
     """Resamplings of the paired bootstrap."""
+    general_questions: int = 0
+    """How many of the general questions are asked, from the first; 0 asks all."""
     general_margin: float = 0.0
     """How far the general score may fall for certain: worse is when the whole 95 % interval lies below minus this."""
     seed: int = 17

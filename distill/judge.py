@@ -44,7 +44,7 @@ def score_model(
     engine.swap(adapter)
     full = score_heldout(engine, heldout, system, on_item=on_item)
     short = score_heldout(engine, heldout, config.short_system, on_item=on_item)
-    general = score_general(engine, load_questions(), config.short_system, on_item=on_item)
+    general = score_general(engine, load_questions(config.general_questions), config.short_system, on_item=on_item)
     samples, speeds = [], []
     for question in SAMPLE_QUESTIONS:
         text, speed = _sample(engine, system, question)

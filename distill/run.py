@@ -55,7 +55,7 @@ class Run:
             collected = collect(self.home, engine, config)
         self.reporter.check()
         speed = read_speed(self.home.training_dir, self.base_sha256)
-        items = judge.items_of(len(collected.heldout), len(load_questions()))
+        items = judge.items_of(len(collected.heldout), len(load_questions(config.general_questions)))
         made, used, rows = plan.fit(
             collected.examples,
             [len(prefix) for prefix in collected.prefixes],
@@ -209,7 +209,7 @@ class Run:
         sides = {champion.adapter if champion else None: "champion", adapter: "candidate"}
         file = judge.ScoreFile(self.folder.scores)
         started, fresh = time.monotonic(), 0
-        items = judge.items_of(len(state.heldout), len(load_questions()))
+        items = judge.items_of(len(state.heldout), len(load_questions(state.config.general_questions)))
         done = 0
 
         def on_item() -> None:

@@ -1,1 +1,1 @@
-"""Who Cláudio is: SOUL.md, IDENTITY.md, templates of USER.md and MEMORY.md, a sample person, and his first molt; data only."""
+"""Who Cláudio is: SOUL.md, IDENTITY.md, templates of USER.md and MEMORY.md, a sample person, and his first molt."""

@@ -87,25 +87,24 @@ class Agent:
         return notices
 
     def open(self) -> list[Notice]:
-        """Load model and memory and evaluate the fixed beginning of the prompt; slow, for a background thread.
+        """Load the model and evaluate the fixed beginning of the prompt; slow, for a background thread.
 
-        Errors: ModelError, EngineError, HomeError.
+        The memory is loaded at the same time in a thread of its own. Errors: ModelError, EngineError, HomeError.
         """
         notices = self.start()
-        try:
-            self.memory.warm()
-            self._index_soon(vectors=True)
-        except Exception as error:  # a broken memory must not keep him from talking
-            notices.append(_memory_notice(error))
+        self._index_soon(vectors=True, warm=True)
         self.speaker.warm(self._the_window().system)
         return notices
 
-    def close(self) -> None:
+    def settle(self, timeout_s: float) -> bool:
+        """Before ``close``: let the memory take in what was said; False when that takes longer."""
+        return self._indexer is None or self._indexer.close(timeout_s)
+
+    def close(self, *, wait_s: float = CLOSE_WAIT_S) -> None:
         """End the engine and let the memory finish what it is writing; safe to call twice."""
         self.stop()
         self.speaker.close()
-        is_idle = self._indexer is None or self._indexer.close(CLOSE_WAIT_S)
-        if self._memory is not None and is_idle:
+        if self.settle(wait_s) and self._memory is not None:
             self._memory.close()
 
     @property
@@ -157,7 +156,9 @@ class Agent:
             try:
                 memories = self._recall_for_turn(text)
             except Exception as error:  # a memory can fail in many ways; none of them may cost the turn
-                yield _memory_notice(error)
+                yield _memory_notice(str(error) or type(error).__name__)
+            if self._indexer and (why := self._indexer.take_error()):
+                yield _memory_notice(why)
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home):
@@ -326,15 +327,14 @@ class Agent:
             self._window = window
         return self._window
 
-    def _index_soon(self, *, vectors: bool) -> None:
+    def _index_soon(self, *, vectors: bool, warm: bool = False) -> None:
         """Never raises: a memory that cannot be opened says so when it is asked."""
         try:
             self._indexer = self._indexer or Indexer(self.memory)
         except MoltingError:
             return
-        self._indexer.soon(vectors=vectors)
+        self._indexer.soon(vectors=vectors, warm=warm)
 
 
-def _memory_notice(error: Exception) -> Notice:
-    reason = clean_line(str(error)) or type(error).__name__
-    return Notice(f"the memory did not answer ({reason}); see: molt doctor", "warning")
+def _memory_notice(reason: str) -> Notice:
+    return Notice(f"the memory did not answer ({clean_line(reason)}); see: molt doctor", "warning")

@@ -20,13 +20,15 @@ class Indexer:
         self._idle.set()
         self._thread: threading.Thread | None = None
         self._with_vectors = False
+        self._with_warming = False
         self._error = ""
 
-    def soon(self, *, vectors: bool) -> None:
-        """Read new and changed files; with ``vectors``, also embed what has none yet."""
+    def soon(self, *, vectors: bool, warm: bool = False) -> None:
+        """Read new and changed files; ``vectors``: embed what has none yet; ``warm``: load embedder and index first."""
         if self._closing.is_set():
             return
         self._with_vectors = self._with_vectors or vectors
+        self._with_warming = self._with_warming or warm
         self._idle.clear()
         self._wanted.set()
         if self._thread is None:
@@ -58,10 +60,13 @@ class Indexer:
                 return
             self._wanted.clear()
             with_vectors, self._with_vectors = self._with_vectors, False
+            with_warming, self._with_warming = self._with_warming, False
             try:
                 self._memory.sync()
                 if not self._wanted.is_set():
                     self._idle.set()
+                if with_warming:
+                    self._memory.warm()
                 if with_vectors:
                     self._memory.fill_vectors()
             except Exception as error:  # whatever fails here may cost freshness, never a turn

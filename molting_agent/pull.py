@@ -84,8 +84,9 @@ def _list(repo: str) -> list[HubFile]:
 
 def _download(file: HubFile, folder: Path, show_progress: bool) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, logging
 
+    logging.set_verbosity_error()  # it warns of every retry; how the download ended is one line of ours
     (enable_progress_bars if show_progress else disable_progress_bars)()
     path = Path(
         _asked(file.repo, lambda: hf_hub_download(file.repo, file.path, revision=file.revision, local_dir=folder))
@@ -98,8 +99,7 @@ def _download(file: HubFile, folder: Path, show_progress: bool) -> Path:
 
 def _asked(repo: str, request: Any) -> Any:
     """Run one request to the hub; its many errors become one line."""
-    from httpx import HTTPError
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
         return request()
@@ -107,6 +107,6 @@ def _asked(repo: str, request: Any) -> Any:
         raise ModelError(f"{repo}: its owner asks for an agreement; accept it on the hub and set $HF_TOKEN") from None
     except RepositoryNotFoundError:
         raise ModelError(f"{repo}: the hub has no such repository (or it is private: set $HF_TOKEN)") from None
-    except (HfHubHTTPError, HTTPError, OSError) as error:
+    except Exception as error:  # of the hub's library, its HTTP library (which changed with its version) or the system
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ModelError(f"{repo}: the hub could not be asked ({reason}); pull again to go on where it ended") from None

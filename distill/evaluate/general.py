@@ -38,9 +38,10 @@ class GeneralScore:
         return sum(self.right) / len(self.right)
 
 
-def load_questions(path: Path = QUESTIONS_FILE) -> list[Question]:
-    """All questions of a JSON-lines file."""
+def load_questions(limit: int = 0, path: Path = QUESTIONS_FILE) -> list[Question]:
+    """The first ``limit`` questions of a JSON-lines file, all when 0."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = rows[:limit] if limit else rows
     return [Question(row["question"], tuple(row["choices"]), row["answer"], row["subject"]) for row in rows]
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from molting_agent.agent import Agent
     from molting_agent.events import ReplyFinished
 
+INDEX_WAIT_S = 30.0
+"""The reply is out; the memory may finish what it does. It takes milliseconds, and once per home its preparation."""
+
 
 @click.command(epilog='Example: git diff | molt ask "What did I change?"')
 @click.argument("text", nargs=-1)
@@ -67,7 +70,9 @@ def ask(
         if finished.reason == "cancelled":
             click.get_current_context().exit(EXIT_INTERRUPTED)
     finally:
-        agent.close()
+        if not agent.settle(1.0) and sys.stderr.isatty():
+            click.echo("Preparing the memory; this happens once, and takes some seconds.", err=True)
+        agent.close(wait_s=INDEX_WAIT_S)
 
 
 def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -> tuple["ReplyFinished", float]:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -76,6 +76,12 @@ class MoltGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, "ls" if cmd_name == "list" else cmd_name)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # here, before click makes an exit code 1 of it
+            leave_unread()
+
     def main(self, *arguments: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         run: Function = functools.partial(super().main, *arguments, standalone_mode=False, **extra)
         if not standalone_mode:
@@ -93,12 +99,16 @@ class MoltGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             fail("interrupted", EXIT_INTERRUPTED)
         except BrokenPipeError:
-            # Whoever read has gone; the interpreter's last flush must not complain about it either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(EXIT_BROKEN_PIPE)
+            leave_unread()
         except OSError as error:
             fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def leave_unread() -> NoReturn:
+    """Whoever read our output has gone: end quietly, and the interpreter's last flush must not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(EXIT_BROKEN_PIPE)
 
 
 def fail(message: str, code: int) -> None:

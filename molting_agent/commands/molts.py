@@ -73,7 +73,7 @@ def show(home: "Home", number: int, as_json: bool) -> None:
         values = json.loads(report_json.read_text(encoding="utf-8")) if report_json.exists() else {}
         print_json({**molt.manifest, "report": values})
     elif report.exists():
-        say(report.read_text(encoding="utf-8", errors="replace"))
+        say(report.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
     else:
         print_table(
             [(name, str(value)) for name, value in molt.manifest.items() if isinstance(value, str | int | float)]

@@ -1,5 +1,7 @@
 """What the app says of a retraining: its state for the status line, and one line when it ended (pure)."""
 
+import re
+
 from distill.progress import Progress
 from molting_agent.clean import clean_line
 from molting_agent.ui.status_text import TrainingState
@@ -19,7 +21,7 @@ def training_state(progress: Progress | None, *, paused: bool) -> TrainingState:
 
 def ending(code: int, progress: Progress | None, last_words: str) -> tuple[str, str]:
     """The line for an exit code of the training child, and its severity (or ``swap``)."""
-    message = clean_line(progress.message) if progress else ""
+    message = sentence(clean_line(progress.message)) if progress else ""
     words = message or clean_line(last_words)
     number = f"Molt {progress.molt}" if progress and progress.molt else "The new molt"
     if code == EXIT_PROMOTED:
@@ -33,6 +35,13 @@ def ending(code: int, progress: Progress | None, last_words: str) -> tuple[str, 
     if code == EXIT_CANCELLED:
         return "The retraining stopped with a checkpoint; /retrain goes on from there.", "information"
     return f"The retraining failed: {words or f'exit code {code}'}", "error"
+
+
+def sentence(message: str) -> str:
+    """A message as a sentence after another: without the molt's number, said already, and with a full stop."""
+    text = re.sub(r"^molt \d+: ", "", message)
+    text = text[:1].upper() + text[1:]
+    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def can_resume(progress: Progress | None) -> bool:

@@ -1,12 +1,14 @@
 """Agents over the echo engine and a memory that answers as scripted, so that a turn's order can be looked at."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distill.manifest import describe_files, write_manifest
+from distill.registry import Registry
 from memory.api import RecalledMemory
 from memory.home import Home
 from memory.values import IngestReport
@@ -14,7 +16,7 @@ from molting_agent.agent import Agent
 from molting_agent.config import Config
 from molting_agent.identity import create_home
 from molting_agent.runtime.echo import EchoEngine
-from molting_agent.runtime.models import ModelFile
+from molting_agent.runtime.models import EMBEDDED_SHA256, ModelFile
 from molting_agent.runtime.protocol import Engine
 
 
@@ -99,3 +101,39 @@ def stage(home: Home) -> Iterator[Stage]:
     yield stage
     for agent in stage.agents:
         agent.close()
+
+
+@pytest.fixture
+def write_molt() -> Callable[..., Path]:
+    """Writes a molt as distill does, with made-up weights, and gives its folder; it does not speak yet."""
+
+    def write(home: Home, number: int, *, base: str = EMBEDDED_SHA256, title: str = "") -> Path:
+        folder = Registry(home.molts_dir).folder(number)
+        folder.mkdir(parents=True)
+        (folder / "adapter.gguf").write_bytes(b"weights %d" % number)
+        manifest = {"schema": 1, "molt": number, "created_at": "2026-01-01T00:00:00Z", "base_sha256": base}
+        manifest |= {"verdict": "promoted", "title": title}
+        write_manifest(folder, {**manifest, "files": describe_files(folder, ["adapter.gguf"])})
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_gguf() -> Callable[..., Path]:
+    """Writes a whole, very small GGUF of type model and gives its path."""
+
+    def write(path: Path, *, seed: int = 0) -> Path:
+        import numpy as np
+        from gguf import GGUFWriter
+
+        writer = GGUFWriter(path, "llama")
+        writer.add_type("model")
+        writer.add_tensor("token_embd.weight", np.random.default_rng(seed).random((64, 64), dtype=np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return write

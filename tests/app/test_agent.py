@@ -437,3 +437,18 @@ def test_the_callers_thread_may_change_between_events(stage: "Stage") -> None:
         thread.start()
         thread.join()
     assert isinstance(events[-1], ReplyFinished)
+
+
+def test_an_index_that_cannot_be_written_is_said_at_the_next_turn(
+    stage: "Stage", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise MemoryStoreError("memory.db is locked")
+
+    agent = stage.agent()
+    monkeypatch.setattr(stage.memory, "sync", fails)
+    say(agent, "one")
+    agent.close()
+    events = list(agent.turn("two"))
+    assert any(isinstance(event, Notice) and "memory.db is locked" in event.text for event in events)
+    assert isinstance(events[-1], ReplyFinished)

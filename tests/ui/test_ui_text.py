@@ -222,6 +222,14 @@ def test_endings_of_a_retraining(code: int, has: str, kind: str) -> None:
     assert severity == kind
 
 
+def test_the_gates_message_is_said_as_a_sentence() -> None:
+    text, _kind = ending(10, progress_of(message="molt 2: kept; too few conversations to judge by"), "")
+    assert text == (
+        "Molt 2 did not pass the gate; the champion stays. Kept; too few conversations to judge by. "
+        "F3 shows its report."
+    )
+
+
 def test_ending_without_progress_uses_the_last_line_of_the_log() -> None:
     assert ending(1, None, "no space left") == ("The retraining failed: no space left", "error")
     assert ending(1, None, "")[0].endswith("exit code 1")

@@ -1,0 +1,22 @@
+"""A home that has read the sample conversations."""
+
+from collections.abc import Callable
+
+import pytest
+from talks import CONVERSATIONS
+
+from memory.api import Memory
+from memory.home import Home
+from molting_agent.identity import create_home
+
+
+@pytest.fixture
+def taught_home(make_home: Callable[..., Home]) -> Home:
+    """A home that has ingested the sample conversations (text only: no vectors are needed to learn)."""
+    home = make_home("taught")
+    create_home(home)
+    home.molts_dir.joinpath("current").unlink(missing_ok=True)
+    memory = Memory(home)
+    memory.ingest([CONVERSATIONS])
+    memory.close()
+    return home
