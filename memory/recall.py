@@ -2,7 +2,6 @@
 
 import math
 import re
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -26,6 +25,8 @@ real questions about MEMORY.md 23 keep their answer (the other two share no word
 COSINE_FLOOR, COSINE_CEILING = 0.1, 0.7
 """MiniLM gives unrelated texts about 0.1 and a question with its answer 0.4 to 0.7."""
 CANDIDATES = 60
+SMALL_STORE = 2000
+PRIOR_CHUNKS = 50
 HALF_LIFE_DAYS = 90.0
 FOLD_OVERLAP = 0.8
 CHARS_PER_TOKEN = 3.6
@@ -101,21 +102,40 @@ def lexical_scores(store: "Store", terms: Sequence[str]) -> dict[int, float]:
     """BM25 by chunk number, 0..1: the share of what a chunk of average length with every term once would get.
 
     Taking the share makes scores of different questions comparable, which a threshold needs (BM25 by itself is not).
+    SQLite's own weight of a term is nothing when half of the chunks have it, which in a new home is any term: a small
+    store is scored term by term with ``rarity`` in its place.
     """
     if not terms:
         return {}
-    marked = [f'"{term}"' for term in terms]
+    match = "SELECT rowid, -bm25(chunks_fts) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
+    scores: dict[int, float] = {}
     with store.locked() as connection:
         total = connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
-        count = "SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?"
-        frequencies = [connection.execute(count, (term,)).fetchone()[0] for term in marked]
-        rows: list[sqlite3.Row] = connection.execute(
-            "SELECT rowid, -bm25(chunks_fts) AS score FROM chunks_fts WHERE chunks_fts MATCH ?"
-            " ORDER BY bm25(chunks_fts) LIMIT ?",
-            (" OR ".join(marked), CANDIDATES),
-        ).fetchall()
-    whole = sum(max(math.log((total - n + 0.5) / (n + 0.5)), 0.1) for n in frequencies)
-    return {row["rowid"]: min(1.0, max(0.0, row["score"]) / whole) for row in rows}
+        if total > SMALL_STORE:
+            count = "SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?"
+            whole = sum(rarity(connection.execute(count, (f'"{term}"',)).fetchone()[0], total) for term in terms)
+            any_of = " OR ".join(f'"{term}"' for term in terms)
+            rows = connection.execute(f"{match} ORDER BY bm25(chunks_fts) LIMIT ?", (any_of, CANDIDATES))
+            scores = {row["rowid"]: row["score"] for row in rows}
+        else:
+            whole = 0.0
+            for term in terms:
+                found = connection.execute(match, (f'"{term}"',)).fetchall()
+                weight = rarity(len(found), total)
+                whole += weight
+                sqlite_weight = max(math.log((total - len(found) + 0.5) / (len(found) + 0.5)), 1e-6)
+                for row in found:
+                    scores[row["rowid"]] = scores.get(row["rowid"], 0.0) + row["score"] * weight / sqlite_weight
+    best = sorted(scores.items(), key=lambda item: -item[1])[:CANDIDATES]
+    return {number: min(1.0, max(0.0, score) / whole) for number, score in best}
+
+
+def rarity(count: int, total: int) -> float:
+    """What a term is worth that ``count`` of ``total`` chunks have (Lucene's BM25 idf, never negative).
+
+    PRIOR_CHUNKS that have none are added: in a home with one memory its words are no more common than elsewhere.
+    """
+    return math.log(1.0 + (total + PRIOR_CHUNKS - count + 0.5) / (count + 0.5))
 
 
 def fuse(parts: dict[str, float]) -> float:

@@ -62,7 +62,7 @@ def test_a_line_over_the_limit_is_passed_over_and_the_next_one_read(
     path.write_bytes(b'{"a": 1}\n{"b": "' + b"x" * 1000 + b'"}\n{"c": 3}\n')
     numbers, skipped = _read(path)
     assert numbers == [1, 3]
-    assert skipped == [(2, "1,009 bytes, over the limit of 100")]
+    assert skipped == [(2, "1,010 bytes, over the limit of 100")]
 
 
 def test_lone_surrogates_become_text_that_can_be_stored() -> None:
