@@ -83,18 +83,26 @@ def _list(repo: str) -> list[HubFile]:
 
 
 def _download(file: HubFile, folder: Path, show_progress: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, logging
+    """The whole file, checked; what an interrupted pull left is gone on with (hf_hub_download would begin anew)."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers, disable_progress_bars, enable_progress_bars, logging
 
     logging.set_verbosity_error()  # it warns of every retry; how the download ended is one line of ours
     (enable_progress_bars if show_progress else disable_progress_bars)()
-    path = Path(
-        _asked(file.repo, lambda: hf_hub_download(file.repo, file.path, revision=file.revision, local_dir=folder))
-    )
-    if (found := sha256_file(path)) != file.sha256:
-        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{file.sha256}.part"
+    url = hf_hub_url(file.repo, file.path, revision=file.revision)
+
+    def fetch() -> None:
+        with part.open("ab") as target:
+            http_get(url, target, resume_size=target.tell(), headers=build_hf_headers(), expected_size=file.bytes)
+
+    _asked(file.repo, fetch)
+    if (found := sha256_file(part)) != file.sha256:
+        part.unlink()
         raise ModelError(f"{file.path}: sha256 {found[:12]}… is not the hub's {file.sha256[:12]}…; pull it again")
-    return path
+    return part
 
 
 def _asked(repo: str, request: Any) -> Any:
