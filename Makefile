@@ -25,6 +25,7 @@ format: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/python -m molting_agent.reference > docs/cli.md
+	$(BIN)/python docs/make_map.py
 
 clean:
 	rm -rf .venv build dist *.egg-info
