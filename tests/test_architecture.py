@@ -49,7 +49,7 @@ def test_file_is_short_and_says_what_it_is_for(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 400
     sentence = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-    assert sentence.endswith((".", ":", ";")), "the first line of the docstring is one sentence"
+    assert sentence.endswith((".", ":", ";", "?")), "the first line of the docstring is one sentence"
 
 
 # What a process must not have loaded after importing a module, or after running a command.

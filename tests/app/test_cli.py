@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
+from cli_process import process
 from click.testing import CliRunner, Result
 
 from distill.registry import Registry
@@ -47,20 +47,6 @@ def molt(home: Home) -> Callable[..., Result]:
         return CliRunner().invoke(main, ["--home", str(home.root), *arguments], input=stdin)
 
     return run
-
-
-def process(home: Home, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs ``molt`` as a process."""
-    home.config_file.write_text("[model]\nmax_reply_tokens = 16\n")
-    command = [sys.executable, "-m", "molting_agent", *arguments]
-    environment = {**os.environ, "MOLTING_HOME": str(home.root)}
-    options = {"stdin": subprocess.DEVNULL, **options}
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250, check=False, **options
-    )
-
-
-# -- all commands ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("command", "context"), COMMANDS, ids=[c.command_path for _, c in COMMANDS])
