@@ -38,9 +38,14 @@ def train(home: Home, *more: str) -> subprocess.CompletedProcess[str]:
 def test_killed_three_times_it_resumes_and_files_one_molt(taught_home: Home) -> None:
     """kill -9 at seeded moments loses nothing: the run goes on under its number, and the champion always loads."""
     registry, moments = Registry(taught_home.molts_dir), random.Random(3)
-    for _ in range(3):
+    for phase in ("collecting", "training", "judging"):
         child = subprocess.Popen(command(taught_home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(2, 14))
+        while child.poll() is None:
+            progress = read_progress(taught_home.training_dir)
+            if progress and progress.pid == child.pid and progress.state == phase:
+                break
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1))
         child.send_signal(signal.SIGKILL)
         child.wait()
         registry.load_champion(EMBEDDED_SHA256)
