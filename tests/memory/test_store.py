@@ -48,9 +48,14 @@ def test_full_text_index_is_in_step_after_changes(memory: Memory) -> None:
 
 def test_a_failed_transaction_leaves_nothing(bare_home: Home) -> None:
     store = Store(bare_home.db_file)
-    with pytest.raises(ZeroDivisionError), store.transaction() as connection:
-        connection.execute("INSERT INTO forgotten VALUES ('x')")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.transaction() as connection:
+            connection.execute("INSERT INTO forgotten VALUES ('x')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert store.forgotten() == set()
     store.close()
     store.close()
