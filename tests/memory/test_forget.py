@@ -81,7 +81,7 @@ def test_what_was_forgotten_of_a_foreign_file_stays_gone_and_the_file_stays_whol
 ) -> None:
     note = tmp_path / "foreign.md"
     note.write_text(f"- {SECRET}\n- another fact\n")
-    log = shutil.copy(sorted((CLAUDIO / "openclaw").glob("*.jsonl"))[0], tmp_path / "log.jsonl")
+    log = Path(shutil.copy(sorted((CLAUDIO / "openclaw").glob("*.jsonl"))[0], tmp_path / "log.jsonl"))
     memory.ingest([note, log])
     exchange = next(found for found in memory.list() if found.message_id)
     entry = memory.recall("hidden well cork oak")[0]

@@ -61,7 +61,7 @@ def test_the_same_conversation_under_two_paths_is_not_doubled(memory: Memory, tm
     assert memory.stats()["turns"] == 2
     longer = memory.ingest([whole])
     assert longer.conversations == 1
-    again = memory.ingest([short, shutil.copy(whole, tmp_path / "copy.jsonl")])
+    again = memory.ingest([short, Path(shutil.copy(whole, tmp_path / "copy.jsonl"))])
     assert (again.duplicates, again.memories) == (2, 0)
     stats = memory.stats()
     assert stats["conversations"] == 1
