@@ -1,5 +1,6 @@
 """Agents over the echo engine and a memory that answers as scripted, so that a turn's order can be looked at."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,7 @@ class Stage:
 def stage(home: Home) -> Iterator[Stage]:
     """A made home, an echo engine, an empty memory."""
     create_home(home)
+    Registry(home.molts_dir).promote(0, EMBEDDED_SHA256)  # not the molt he ships with: tests bring their own
     stage = Stage(home, EchoEngine("I see."), ScriptedMemory())
     yield stage
     for agent in stage.agents:
@@ -109,6 +111,7 @@ def write_molt() -> Callable[..., Path]:
 
     def write(home: Home, number: int, *, base: str = EMBEDDED_SHA256, title: str = "") -> Path:
         folder = Registry(home.molts_dir).folder(number)
+        shutil.rmtree(folder, ignore_errors=True)  # the shipped one has number 1
         folder.mkdir(parents=True)
         (folder / "adapter.gguf").write_bytes(b"weights %d" % number)
         manifest = {"schema": 1, "molt": number, "created_at": "2026-01-01T00:00:00Z", "base_sha256": base}
