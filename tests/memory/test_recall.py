@@ -8,7 +8,7 @@ import pytest
 
 from memory.api import Memory, memory_block
 from memory.home import Home
-from memory.recall import LINE_CHARS, content_terms, fuse, rarity, shorten
+from memory.recall import LINE_CHARS, content_terms, fuse, lexical_scores, rarity, shorten
 from memory.values import RecalledMemory
 from tests.memory.conftest import own_session
 
@@ -108,6 +108,17 @@ def test_words_alone_find_a_memory_however_few_there_are(memory: Memory, others:
         memory.add(f"Something else entirely, with the number {number}")
     memory.add("My bicycle is red and has a bell")
     assert memory.recall("what colour is my bicycle")[0].text == "My bicycle is red and has a bell"
+
+
+@pytest.mark.parametrize("query", ["when do the backups run", "flood report council", "spare key"])
+def test_large_and_small_stores_are_scored_alike(claudio: Memory, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """SQLite's weights, used in a large store, and ours, used in a small one, agree on terms that few chunks have."""
+    small = lexical_scores(claudio._store, content_terms(query))
+    monkeypatch.setattr("memory.recall.SMALL_STORE", 0)
+    large = lexical_scores(claudio._store, content_terms(query))
+    assert small.keys() == large.keys()
+    assert max(small, key=small.__getitem__) == max(large, key=large.__getitem__)
+    assert all(0 <= large[number] <= small[number] <= 1 for number in small)
 
 
 def test_a_new_memory_is_found_at_once_before_it_has_a_vector(claudio: Memory) -> None:
