@@ -74,9 +74,8 @@ class MoltsScreen(PanelScreen):
         listing.set_options(options)
         numbers = [molt.number for molt in self.molts] + [0]
         listing.highlighted = numbers.index(speaking) if speaking in numbers else 0
-        self.say(
-            f"{'molt ' + str(speaking) if speaking else 'The base'} speaks; {len(molts)} {'molt' if len(molts) == 1 else 'molts'} of this base"
-        )
+        count = f"{len(molts)} {'molt' if len(molts) == 1 else 'molts'} of this base"
+        self.say(f"{f'molt {speaking}' if speaking else 'The base'} speaks; {count}")
 
     @property
     def current(self) -> int | None:
