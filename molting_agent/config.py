@@ -30,7 +30,7 @@ class ModelSettings(Section):
     """Size of the window: identity, memories, history and reply together; never more than the model was made for."""
     threads: int = Field(default=0, ge=0, le=1024)
     """Threads that compute; 0 takes one for each core."""
-    max_reply_tokens: int = Field(default=512, ge=16, le=32_768)
+    max_reply_tokens: int = Field(default=320, ge=16, le=32_768)
     """A reply ends here at the latest; this much of the window is kept free for it."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """0 always takes the most probable word; more is livelier."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from memory.api import RecalledMemory, memory_block
 from molting_agent.runtime.prompt import ChatTurn, Prompt, build
-from molting_agent.runtime.protocol import Segment
 from molting_agent.session import SessionTurn
 
 CountTokens = Callable[[str], int]
@@ -74,11 +73,3 @@ class Window:
             count_tokens=self._count_tokens,
             left_out=left_out,
         )
-
-
-def prefix_length(segments: Sequence[Segment], prefix_messages: int) -> int:
-    """How many segments at the beginning belong to the fixed messages."""
-    for index, segment in enumerate(segments):
-        if segment.message >= prefix_messages:
-            return index
-    return len(segments)

@@ -22,12 +22,29 @@ _POLL_S = 0.1
 
 
 def child_command(
-    home: Home, *, minutes: float | None = None, resume: bool = False, plan: bool = False, as_json: bool = False
+    home: Home,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    fresh: bool = False,
+    plan: bool = False,
+    as_json: bool = False,
+    recipe: str = "",
+    settings: Sequence[str] = (),
 ) -> list[str]:
-    """The command line of the training child."""
+    """The command line of the training child, for the base model that speaks in this home. Errors: HomeError.
+
+    ``settings`` are KEY=VALUE of the school; ``recipe`` is one of its recipes by name, or a TOML file.
+    """
+    from molting_agent.config import load_config
+
     command = [sys.executable, "-m", "distill", "train", "--home", str(home.root)]
-    command += ["--minutes", str(minutes)] if minutes else []
-    flags = {"--resume": resume, "--plan": plan, "--json": as_json}
+    values = {"--minutes": str(minutes) if minutes else "", "--recipe": recipe, "--model": load_config(home).model.name}
+    for option, value in values.items():
+        command += [option, value] if value else []
+    for setting in settings:
+        command += ["--set", setting]
+    flags = {"--resume": resume, "--fresh": fresh, "--plan": plan, "--json": as_json}
     return command + [flag for flag, wanted in flags.items() if wanted]
 
 
@@ -47,15 +64,24 @@ class Retraining:
         *,
         minutes: float | None = None,
         resume: bool = False,
+        fresh: bool = False,
+        recipe: str = "",
+        settings: Sequence[str] = (),
         command: Sequence[str] | None = None,
     ) -> "Retraining":
-        """Start the child in a session of its own, at low priority. Errors: TrainingError when one runs already."""
+        """Start the child in a session of its own, at low priority; the options are those of ``child_command``.
+
+        Errors: TrainingError when one runs already.
+        """
         if is_running(read_progress(home.training_dir)) or is_locked(home.training_dir):
             raise TrainingError("a retraining is under way in this home already; watch it: molt retrain")
         home.logs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         home.training_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         log = cls.log_file(home)
-        arguments = list(command or child_command(home, minutes=minutes, resume=resume))
+        arguments = list(
+            command
+            or child_command(home, minutes=minutes, resume=resume, fresh=fresh, recipe=recipe, settings=settings)
+        )
         try:
             with log.open("wb") as output:
                 process = subprocess.Popen(

@@ -8,11 +8,10 @@ from distill.registry import Registry
 from memory.errors import EngineError, MoltingError
 from memory.home import Home
 from molting_agent.config import ModelSettings
-from molting_agent.context import prefix_length
 from molting_agent.events import Event, Notice, Swapped
 from molting_agent.runtime.models import ModelFile, resolve_model
 from molting_agent.runtime.protocol import Delta, Done, Engine, Sampling, Segment
-from molting_agent.runtime.template import Message, render
+from molting_agent.runtime.template import Message, prefix_length, render
 
 OpenEngine = Callable[[ModelFile, Path | None], Engine]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from memory.errors import TrainingError, UsageError
 from molting_agent.commands.common import json_option, open_config, print_json, say, with_home
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.25
 PLAIN_LINES = 20
 """A pipe gets about this many lines about the training itself, and one for each other state."""
+CHILD_NAME = "distill: "
+"""Begins what the child says of an error."""
 RESUME_HINT = "go on with: molt retrain --resume"
 
 Show = Callable[["Progress"], None]
@@ -28,28 +31,56 @@ Show = Callable[["Progress"], None]
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=None, help="Fit data and steps into this time.")
 @click.option("--plan", is_flag=True, help="Say what would be trained on and how long it would take; train nothing.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of an interrupted retraining.")
+@click.option("--fresh", is_flag=True, help="Forget an interrupted retraining and start anew.")
+@click.option("--recipe", metavar="NAME|FILE", default="", help="Train by this recipe: its name, or a TOML file.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one training setting; repeatable.")
 @json_option
 @with_home
-def retrain(home: "Home", minutes: float | None, plan: bool, resume: bool, as_json: bool) -> None:
+def retrain(
+    home: "Home",
+    *,
+    minutes: float | None,
+    plan: bool,
+    resume: bool,
+    fresh: bool,
+    recipe: str,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make a molt: learn from the conversations, judge the result, and let it speak if it is better.
 
-    It runs in a process of its own and goes on when this one is left. Exit codes: 0 promoted, 10 turned down by the
-    gate, 11 too little to learn from, 12 stopped, 1 failed.
+    It runs in a process of its own and goes on when this one is left; an interrupted one is gone on with. Exit codes:
+    0 promoted, 10 turned down by the gate, 11 too little to learn from, 12 stopped, 1 failed, 2 bad use.
     """
-    from molting_agent.molt import Retraining, child_command
+    from molting_agent.molt import Retraining
 
+    if resume and fresh:
+        raise UsageError("--resume and --fresh exclude each other")
     limit = minutes if minutes is not None else open_config(home).retrain.minutes or None
     if plan:
-        command = child_command(home, minutes=limit, plan=True, as_json=as_json)
-        click.get_current_context().exit(subprocess.run(command, check=False).returncode)
+        click.get_current_context().exit(show_plan(home, limit, recipe, settings, as_json))
     running = Retraining.attach(home)
     if running:
         click.echo(f"A retraining is under way (process {running.pid}); watching it.", err=True)
     else:
-        running = Retraining.start(home, minutes=limit, resume=resume)
+        running = Retraining.start(home, minutes=limit, resume=resume, fresh=fresh, recipe=recipe, settings=settings)
     code = watch(running)
     tell_end(running, code, as_json)
     click.get_current_context().exit(code)
+
+
+def show_plan(home: "Home", minutes: float | None, recipe: str, settings: tuple[str, ...], as_json: bool) -> int:
+    """Print what would be done; the exit code: 0, or 11 when there is too little. Errors: TrainingError, UsageError."""
+    from molting_agent.molt import EXIT_PROMOTED, EXIT_TOO_LITTLE, child_command
+
+    command = child_command(home, minutes=minutes, plan=True, as_json=as_json, recipe=recipe, settings=settings)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in (EXIT_PROMOTED, EXIT_TOO_LITTLE):
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        error = UsageError if done.returncode == UsageError.exit_code else TrainingError
+        raise error(said[-1].removeprefix(CHILD_NAME))
+    say(done.stdout.rstrip("\n"))
+    return done.returncode
 
 
 def watch(running: "Retraining") -> int:
@@ -80,7 +111,7 @@ def tell_end(running: "Retraining", code: int, as_json: bool) -> None:
     from molting_agent.molt import EXIT_CANCELLED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
 
     progress = running.progress()
-    message = (progress.message if progress else "") or running.last_words()
+    message = (progress.message if progress else "") or running.last_words().removeprefix(CHILD_NAME)
     number = progress.molt if progress else 0
     if as_json:
         print_json({"exit_code": code, "message": message, **(asdict(progress) if progress else {})})
@@ -89,6 +120,7 @@ def tell_end(running: "Retraining", code: int, as_json: bool) -> None:
         EXIT_PROMOTED: f"Molt {number} speaks now. {message}\nSee: molt molts show {number}",
         EXIT_REJECTED: f"Molt {number} was turned down and kept. {message}\nSee: molt molts show {number}",
         EXIT_TOO_LITTLE: f"molt: {message}",
+        UsageError.exit_code: f"molt: {message}",
         EXIT_CANCELLED: f"Stopped; {RESUME_HINT}",
     }
     failed = (

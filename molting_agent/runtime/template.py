@@ -56,8 +56,21 @@ def render(
 
 
 def count_prefix(segments: Sequence[Segment], messages: int = 1) -> int:
-    """How many leading segments the first ``messages`` messages take: what stays fixed for the session."""
+    """How many leading segments the first ``messages`` messages take, up to the last of their words.
+
+    Training cuts here: the markup that ends these messages stands at the head of each conversation packed behind one
+    prefix, so that a conversation begins with something that is never a target.
+    """
     return max((i + 1 for i, s in enumerate(segments) if 0 <= s.message < messages), default=0)
+
+
+def prefix_length(segments: Sequence[Segment], messages: int = 1) -> int:
+    """How many leading segments come before the first words of any later message: all that every prompt begins with.
+
+    The runtime keeps the state of these: besides the words of the first ``messages`` messages that is the markup after
+    them, which ``count_prefix`` leaves to what follows.
+    """
+    return next((i for i, s in enumerate(segments) if s.message >= messages), len(segments))
 
 
 def _markup(markup: str, messages: Sequence[Message], previous: int | None, end_tokens: Sequence[str]) -> list[Segment]:

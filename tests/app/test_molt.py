@@ -181,3 +181,11 @@ def test_the_command_line(home: Home) -> None:
     assert command[1:4] == ["-m", "distill", "train"]
     assert command[4:] == ["--home", str(home.root), "--minutes", "5", "--resume"]
     assert child_command(home, plan=True, as_json=True)[-2:] == ["--plan", "--json"]
+    command = child_command(home, fresh=True, recipe="plain", settings=("epochs=2", "rank=8"))
+    assert command[6:] == ["--recipe", "plain", "--set", "epochs=2", "--set", "rank=8", "--fresh"]
+
+
+def test_the_base_that_speaks_is_the_one_that_learns(home: Home) -> None:
+    home.config_file.write_text('[model]\nname = "other-model"\n')
+    command = child_command(home)
+    assert command[command.index("--model") + 1] == "other-model"

@@ -5,7 +5,7 @@ import pytest
 from memory.errors import ModelError
 from molting_agent.runtime.client import EngineClient
 from molting_agent.runtime.protocol import Segment
-from molting_agent.runtime.template import CHATML, Message, count_prefix, render
+from molting_agent.runtime.template import CHATML, Message, count_prefix, prefix_length, render
 
 END = ("<|im_end|>",)
 TALK = [
@@ -42,6 +42,10 @@ def test_words_that_look_like_markup_stay_words() -> None:
 def test_prefix_is_the_system_message() -> None:
     segments = render(CHATML, TALK, end_tokens=END)
     assert text(segments[: count_prefix(segments)]) == "<|im_start|>system\nYou are Cláudio."
+    longer = "<|im_start|>system\nYou are Cláudio.<|im_end|>\n<|im_start|>user\n"
+    assert text(segments[: prefix_length(segments)]) == longer
+    assert text(segments[: prefix_length(segments, 2)]).endswith("<|im_start|>assistant\n")
+    assert prefix_length(segments, 9) == len(segments)
 
 
 def test_template_without_a_system_role_gets_its_words_with_the_first_question() -> None:
