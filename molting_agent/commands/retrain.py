@@ -123,10 +123,10 @@ def tell_end(running: "Retraining", code: int, as_json: bool) -> None:
         UsageError.exit_code: f"molt: {message}",
         EXIT_CANCELLED: f"Stopped; {RESUME_HINT}",
     }
-    failed = (
-        f"molt: the retraining failed ({message or f'exit code {code}'}); see {running.log_file(running.home)}, or "
-    )
-    say(ends.get(code, failed + RESUME_HINT), err=code not in (EXIT_PROMOTED, EXIT_REJECTED))
+    failed = f"molt: the retraining failed: {message or f'exit code {code}'}"
+    if "molt retrain" not in message:  # it does not say itself what to do
+        failed += f"; see {running.log_file(running.home)}, or {RESUME_HINT}"
+    say(ends.get(code, failed), err=code not in (EXIT_PROMOTED, EXIT_REJECTED))
 
 
 @contextmanager
