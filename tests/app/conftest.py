@@ -95,11 +95,18 @@ class Stage:
 
 
 @pytest.fixture
-def stage(home: Home) -> Iterator[Stage]:
-    """A made home, an echo engine, an empty memory."""
+def base_home(home: Home) -> Home:
+    """A made home without the molt he ships with: tests bring their own."""
     create_home(home)
-    Registry(home.molts_dir).promote(0, EMBEDDED_SHA256)  # not the molt he ships with: tests bring their own
-    stage = Stage(home, EchoEngine("I see."), ScriptedMemory())
+    shutil.rmtree(home.molts_dir)
+    home.molts_dir.mkdir()
+    return home
+
+
+@pytest.fixture
+def stage(base_home: Home) -> Iterator[Stage]:
+    """A made home at molt 0, an echo engine, an empty memory."""
+    stage = Stage(base_home, EchoEngine("I see."), ScriptedMemory())
     yield stage
     for agent in stage.agents:
         agent.close()
