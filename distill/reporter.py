@@ -1,5 +1,6 @@
 """Tells how a retraining goes: progress.json for the app, a log line a phase; and hears the request to stop."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -54,5 +55,6 @@ class Reporter:
         self.progress = replace(self.progress, updated_at=time.time(), **values)
 
     def _write(self) -> None:
-        write_progress(self.training_dir, self.progress)
+        with contextlib.suppress(OSError):  # a full disk: progress is only a report, the run goes on
+            write_progress(self.training_dir, self.progress)
         self._written_at = time.monotonic()

@@ -20,7 +20,7 @@ from distill.reporter import Reporter, Stopped
 from distill.speed import Speed, keep_speed, read_speed
 from distill.state import RunFolder, RunState
 from distill.targets import learnt_keys
-from memory.errors import TrainingError
+from memory.errors import MoltError, TrainingError
 from memory.files import fsync_folder, sha256_file, write_atomic
 from memory.home import Home
 from molting_agent.runtime.client import EngineClient
@@ -128,9 +128,13 @@ class Run:
     def _renumbered(self, state: RunState) -> RunState:
         """Another molt may have taken the number while this run was interrupted."""
         folder = self.registry.folder(state.molt)
-        if folder.exists() and read_manifest(folder)["created_at"] != state.started_at:
-            state = replace(state, molt=self.registry.next_number())
-        return state
+        if not folder.exists():
+            return state
+        try:
+            is_ours = read_manifest(folder)["created_at"] == state.started_at
+        except MoltError:
+            is_ours = False
+        return state if is_ours else replace(state, molt=self.registry.next_number())
 
     def _filed(self, state: RunState) -> dict[str, Any] | None:
         """The report of the finished molt, if the run died after it was filed."""

@@ -45,10 +45,14 @@ def load_base(path: Path, dtype: torch.dtype = torch.float32) -> Any:
 
 
 def load_student(path: Path, config: DistillConfig, dtype: torch.dtype = torch.float32) -> Student:
-    """The base with a fresh adapter; the same seed gives the same adapter."""
+    """The base of a GGUF file with a fresh adapter; the same seed gives the same adapter."""
+    return adapt(load_base(path, dtype), config)
+
+
+def adapt(model: Any, config: DistillConfig) -> Student:
+    """A student from a causal language model that attends by ``distill.attention``."""
     from peft import LoraConfig, get_peft_model
 
-    model = load_base(path, dtype)
     head_VH = model.get_output_embeddings().weight.detach()
     torch.manual_seed(config.seed)
     lora = LoraConfig(
@@ -61,16 +65,8 @@ def load_student(path: Path, config: DistillConfig, dtype: torch.dtype = torch.f
     model = get_peft_model(model, lora)
     # Only positions with a label go through the head, in chunks, by the loss: the model itself stops before it.
     model.get_base_model().lm_head = torch.nn.Identity()
-    # Not a quantised model any more: Trainer would refuse to train one.
     model.get_base_model().config.use_cache = False
-    return Student(model, head_VH, dtype)
-
-
-def hidden_states(
-    student: Student, input_ids_S: torch.Tensor, positions_S: torch.Tensor, **kwargs: Any
-) -> torch.Tensor:
-    """(S, H) hidden states of a packed row."""
-    return student.model(input_ids=input_ids_S[None], position_ids=positions_S[None], **kwargs).logits[0]
+    return Student(model, head_VH, head_VH.dtype)
 
 
 def faster_dtype(path: Path, wish: str = "auto") -> torch.dtype:
@@ -86,7 +82,7 @@ def faster_dtype(path: Path, wish: str = "auto") -> torch.dtype:
 
 
 def _probe(dtype: torch.dtype, tokens: int = 512, width: int = 576, inner: int = 1536) -> float:
-    """Best seconds of a few products of a small model's size; one that is hopeless is tried once."""
+    """Best seconds of a few products of a small model's size."""
     inputs, weight = torch.randn(tokens, width).to(dtype), torch.randn(inner, width).to(dtype)
     best = float("inf")
     for attempt in range(6):

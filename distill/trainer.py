@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from datasets import Dataset
+from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -51,6 +53,15 @@ class KDTrainer(SFTTrainer):
         )
         loss = linear_cross_entropy(output.logits[0], self.head_VH, labels_S[positions_N]).mean()
         return (loss, output) if return_outputs else loss
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """A checkpoint that cannot be written (a full disk) is taken away and the training goes on without it."""
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            print(f"checkpoint at step {self.state.global_step} failed: {error}", file=sys.stderr, flush=True)
 
     def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
         """No card in a checkpoint: the molt's report says what it is."""

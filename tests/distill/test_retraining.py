@@ -35,10 +35,11 @@ def train(home: Home, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(home, *more), capture_output=True, text=True, check=False)
 
 
-def test_killed_three_times_it_resumes_and_files_one_molt(taught_home: Home) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_resumes_and_files_one_molt(taught_home: Home, kills: int) -> None:
     """kill -9 at seeded moments loses nothing: the run goes on under its number, and the champion always loads."""
-    registry, moments = Registry(taught_home.molts_dir), random.Random(3)
-    for phase in ("collecting", "training", "judging"):
+    registry, moments = Registry(taught_home.molts_dir), random.Random(kills)
+    for phase in [name for name in ("collecting", "training", "judging") for _ in range(kills // 3)]:
         child = subprocess.Popen(command(taught_home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None:
             progress = read_progress(taught_home.training_dir)
