@@ -141,7 +141,7 @@ def test_ask_json_has_everything_a_script_wants(molt: Callable[..., Result], hom
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert set(answer) >= {"reply", "molt", "model", "session", "memories", "usage", "timings"}
-    assert (answer["reply"], answer["molt"], answer["model"]) == ("I see.", 1, "SmolLM2-135M")
+    assert (answer["reply"], answer["molt"], answer["model"]) == ("I see.", 0, "SmolLM2-135M")
     (memory,) = answer["memories"]
     assert set(memory) == {"id", "citation", "text", "score"}
     assert memory["citation"] == "MEMORY.md:4"
@@ -237,7 +237,7 @@ def test_conversations_are_listed_searched_and_exported(
     assert molt("sessions", "export", session[:8]).stdout.startswith("# where are the keys?\n\n## You\n")
     target = tmp_path / "talk.md"
     molt("sessions", "export", "last", "-o", str(target))
-    assert "## Cláudio (molt 1)\n\nI see." in target.read_text()
+    assert "## Cláudio (molt 0)\n\nI see." in target.read_text()
 
 
 def test_molts_are_promoted_and_rolled_back(

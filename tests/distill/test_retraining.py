@@ -14,7 +14,7 @@ from talks import QUICK
 
 from distill.config import load_config
 from distill.export.adapter import export_adapter
-from distill.progress import read_progress
+from distill.progress import WORKING, read_progress
 from distill.registry import Registry
 from distill.student import load_student
 from memory.api import Memory
@@ -39,11 +39,11 @@ def train(home: Home, *more: str) -> subprocess.CompletedProcess[str]:
 def test_killed_at_any_moment_it_resumes_and_files_one_molt(taught_home: Home, kills: int) -> None:
     """kill -9 at seeded moments loses nothing: the run goes on under its number, and the champion always loads."""
     registry, moments = Registry(taught_home.molts_dir), random.Random(kills)
-    for phase in [name for name in ("collecting", "training", "judging") for _ in range(kills // 3)]:
+    for at in sorted(WORKING.index(("collecting", "training", "judging")[kill % 3]) for kill in range(kills)):
         child = subprocess.Popen(command(taught_home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None:
             progress = read_progress(taught_home.training_dir)
-            if progress and progress.pid == child.pid and progress.state == phase:
+            if progress and progress.pid == child.pid and progress.state in WORKING[at:]:
                 break
             time.sleep(0.05)
         time.sleep(moments.uniform(0, 1))
