@@ -32,4 +32,4 @@ def question(text: str = "is baleia ok?", **fields: object) -> Turn:
 
 
 def reply(name: str, text: str = "No. 12 percent is free.", **fields: object) -> Turn:
-    return Turn(name, "assistant", text, 2, trust="agent", **fields)  # type: ignore[arg-type]
+    return Turn(name, "assistant", text, 2, **{"trust": "agent", **fields})  # type: ignore[arg-type]

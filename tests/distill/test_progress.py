@@ -33,9 +33,13 @@ def test_only_a_living_training_process_counts_as_running() -> None:
     assert not is_running(None)
     assert is_running(Progress(pid=os.getpid(), state="training"))
     assert not is_running(Progress(pid=os.getpid(), state="promoted"))
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    training = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "distill"])
+    code = "import time; print(flush=True); time.sleep(60)"
+    stranger = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    training = subprocess.Popen([sys.executable, "-c", code, "distill"], stdout=subprocess.PIPE)
     try:
+        for process in (stranger, training):  # its command line is there once it runs
+            assert process.stdout is not None
+            process.stdout.readline()
         assert not is_running(Progress(pid=stranger.pid, state="training"))
         assert is_running(Progress(pid=training.pid, state="judging"))
         training.kill()
