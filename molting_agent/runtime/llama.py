@@ -47,6 +47,11 @@ class Llama:
         params = c.llama_context_default_params()
         params.n_ctx = min(context_tokens, self.trained_context_tokens)
         params.n_batch = params.n_ubatch = BATCH_TOKENS
+        if not c.llama_supports_gpu_offload():
+            # On a CPU flash attention makes prefill 1.13 times faster and decoding, which a reused prefix leaves as
+            # the longer part, 1.2 times slower (at 1,024 tokens of context).
+            params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self.state_form = f"{params.n_ctx} tokens, flash attention {params.flash_attn_type}"
         params.n_threads = params.n_threads_batch = self.threads = threads
         self.context = c.llama_init_from_model(self.model, params)
         if not self.context:

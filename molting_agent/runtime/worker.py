@@ -171,7 +171,7 @@ class Worker:
         """Have the prefix in the KV cache: it is there, or was saved, or is evaluated and then saved."""
         if common_prefix(self.llama.tokens, prefix) == len(prefix):
             return Evaluated()
-        key = prefix_key(self.model_sha256, self.adapter_sha256, f"{self.llama.context_tokens}", prefix)
+        key = prefix_key(self.model_sha256, self.adapter_sha256, self.llama.state_form, prefix)
         saved = self.prefixes.find(key)
         if saved and self.llama.load_state(saved, prefix):
             return Evaluated(restored=True)
