@@ -9,12 +9,11 @@ from typing import Any
 import click
 
 from distill.config import DistillConfig, load_config
+from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
 from distill.reporter import Reporter, Stopped
 from memory.errors import MoltingError, TrainingError
 from memory.files import file_lock
 from memory.home import Home
-
-EXIT_REJECTED, EXIT_TOO_LITTLE, EXIT_CANCELLED = 10, 11, 12
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,6 +58,10 @@ def train(
     except MoltingError as error:
         click.echo(f"distill: {error}", err=True)
         code = error.exit_code
+    except OSError as error:
+        place = error.filename or home_dir
+        click.echo(f"distill: {place}: {error.strerror}; mend it and go on with: molt retrain --resume", err=True)
+        code = EXIT_FAILED
     sys.exit(code)
 
 
@@ -71,14 +74,14 @@ def _train(
 ) -> int:
     from distill.run import Run, TooLittle
 
-    reporter = Reporter(home.training_dir)
+    # A plan changes nothing: an interrupted run stays what progress.json says it is.
+    reporter = Reporter(None if plan_only else home.training_dir)
     try:
         run = Run(home, reporter, model_name=model)
         # Libraries print what they like; only the result goes to stdout.
         with redirect_stdout(sys.stderr):
             if plan_only:
                 made, _state = run.plan(config, minutes)
-                reporter.phase("cancelled", "planned only")
             else:
                 goes_on = how == "resume" or (how == "either" and run.folder.exists)
                 state = run.resume() if goes_on else run.begin(config, minutes)
@@ -95,12 +98,12 @@ def _train(
         raise
     if plan_only:
         click.echo(_json(made.to_dict()) if as_json else made.text())
-        return EXIT_TOO_LITTLE if made.missing else 0
+        return EXIT_TOO_LITTLE if made.missing else EXIT_PROMOTED
     verdict = built["verdict"]
     click.echo(
         _json(built) if as_json else "\n".join([f"Molt {built['molt']}: {verdict['verdict']}.", *verdict["reasons"]])
     )
-    return 0 if verdict["verdict"] == "promoted" else EXIT_REJECTED
+    return EXIT_PROMOTED if verdict["verdict"] == "promoted" else EXIT_REJECTED
 
 
 def _json(values: dict[str, Any]) -> str:

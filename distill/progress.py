@@ -12,6 +12,10 @@ from memory.files import file_lock, write_atomic
 PROGRESS_NAME = "progress.json"
 LOCK_NAME = "lock"
 MAX_LOSSES = 200
+BARS = "▁▂▃▄▅▆▇█"
+
+# Exit codes of the training child, and of `molt retrain`.
+EXIT_PROMOTED, EXIT_FAILED, EXIT_REJECTED, EXIT_TOO_LITTLE, EXIT_CANCELLED = 0, 1, 10, 11, 12
 
 WORKING = ("collecting", "training", "exporting", "judging")
 ENDED = ("promoted", "rejected", "failed", "cancelled", "interrupted")
@@ -50,6 +54,15 @@ def thin(losses: Sequence[float]) -> tuple[float, ...]:
         return tuple(losses)
     last = len(losses) - 1
     return tuple(losses[round(index * last / (MAX_LOSSES - 1))] for index in range(MAX_LOSSES))
+
+
+def sparkline(values: Sequence[float], cells: int) -> str:
+    """A curve in at most ``cells`` characters, newest at the right; each is the mean of its share."""
+    cells = min(cells, len(values))
+    shares = [values[cell * len(values) // cells : (cell + 1) * len(values) // cells] for cell in range(cells)]
+    means = [sum(share) / len(share) for share in shares]
+    low, span = min(means, default=0.0), max(means, default=0.0) - min(means, default=0.0)
+    return "".join(BARS[round((mean - low) / span * (len(BARS) - 1)) if span else 0] for mean in means)
 
 
 def write_progress(training_dir: Path, p: Progress) -> None:

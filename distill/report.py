@@ -7,23 +7,10 @@ from distill.evaluate.bootstrap import Difference
 from distill.gate import Verdict
 from distill.judge import SAMPLE_QUESTIONS, Comparison, Scores
 from distill.plan import minutes
+from distill.progress import sparkline
 from distill.state import RunState
 
-BARS = "▁▂▃▄▅▆▇█"
-
-
-def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """A curve as one line of text; each column is the mean of its part."""
-    if not values:
-        return ""
-    columns = min(width, len(values))
-    means = []
-    for column in range(columns):
-        part = values[column * len(values) // columns : (column + 1) * len(values) // columns]
-        means.append(sum(part) / len(part))
-    low, high = min(means), max(means)
-    span = (high - low) or 1.0
-    return "".join(BARS[round((mean - low) / span * (len(BARS) - 1))] for mean in means)
+CURVE_CELLS = 60
 
 
 def build(
@@ -107,6 +94,7 @@ def title(report: Mapping[str, Any]) -> str:
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The report for a person."""
     data, general, training, measured = report["data"], report["general"], report["training"], report["measured"]
+    curve = sparkline(training["losses"], CURVE_CELLS)
     lines = [f"# Molt {report['molt']}: {report['verdict']['verdict']}", ""]
     lines += [f"- {reason}" for reason in report["verdict"]["reasons"]]
     lines += ["", f"Base: {report['base']['name']}. Champion it was compared with: molt {report['champion']}.", ""]
@@ -139,7 +127,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         f"{measured['precision']}. Judging took {minutes(measured['judge_s'])}.",
         f"The adapter has {measured['adapter_bytes'] / 1e6:.1f} MB, {measured['trainable_parameters']} parameters.",
         "",
-        f"    loss {training['loss_first'] or 0:.2f} {sparkline(training['losses'])} {training['loss_last'] or 0:.2f}",
+        f"    loss {training['loss_first'] or 0:.2f} {curve} {training['loss_last'] or 0:.2f}",
         "",
         "## How they speak",
         "",

@@ -20,9 +20,12 @@ class Stopped(Exception):  # noqa: N818 - a request, not a failure
 
 
 class Reporter:
-    """Progress of one run. SIGTERM and SIGINT set ``stopping``, which the run heeds at its next step."""
+    """Progress of one run, in memory alone when ``training_dir`` is None.
 
-    def __init__(self, training_dir: Path) -> None:
+    SIGTERM and SIGINT set ``stopping``, which the run heeds at its next step.
+    """
+
+    def __init__(self, training_dir: Path | None) -> None:
         self.training_dir = training_dir
         self.stopping = False
         now = time.time()
@@ -56,5 +59,6 @@ class Reporter:
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: progress is only a report, the run goes on
-            write_progress(self.training_dir, self.progress)
+            if self.training_dir is not None:
+                write_progress(self.training_dir, self.progress)
         self._written_at = time.monotonic()

@@ -25,7 +25,7 @@ class Student:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
 
-def load_base(path: Path, dtype: torch.dtype = torch.float32) -> Any:
+def load_base(path: Path, dtype: torch.dtype = torch.float32, attention: str = NAME) -> Any:
     """A causal language model with the weights of a GGUF file, dequantised. Errors: TrainingError."""
     from transformers import AutoModelForCausalLM, GgufConfig
 
@@ -36,7 +36,7 @@ def load_base(path: Path, dtype: torch.dtype = torch.float32) -> Any:
             gguf_file=path.name,
             quantization_config=GgufConfig(dequantize=True),
             dtype=dtype,
-            attn_implementation=NAME,
+            attn_implementation=attention,
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise TrainingError(

@@ -9,13 +9,21 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distill.progress import Progress, is_locked, is_running, read_progress
+from distill.progress import (
+    EXIT_CANCELLED,
+    EXIT_FAILED,
+    EXIT_PROMOTED,
+    EXIT_REJECTED,
+    Progress,
+    is_locked,
+    is_running,
+    read_progress,
+)
 from memory.errors import TrainingError
 from memory.home import Home
 
 NICENESS = 10
 LOG_NAME = "retrain.log"
-EXIT_PROMOTED, EXIT_FAILED, EXIT_REJECTED, EXIT_TOO_LITTLE, EXIT_CANCELLED = 0, 1, 10, 11, 12
 _EXIT_OF_STATE = {"promoted": EXIT_PROMOTED, "rejected": EXIT_REJECTED, "cancelled": EXIT_CANCELLED}
 # A child reports itself after its first imports; waiting for the pid of a run we did not start is bounded by this.
 _POLL_S = 0.1

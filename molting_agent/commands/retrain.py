@@ -71,7 +71,8 @@ def retrain(
 
 def show_plan(home: "Home", minutes: float | None, recipe: str, settings: tuple[str, ...], as_json: bool) -> int:
     """Print what would be done; the exit code: 0, or 11 when there is too little. Errors: TrainingError, UsageError."""
-    from molting_agent.molt import EXIT_PROMOTED, EXIT_TOO_LITTLE, child_command
+    from distill.progress import EXIT_PROMOTED, EXIT_TOO_LITTLE
+    from molting_agent.molt import child_command
 
     command = child_command(home, minutes=minutes, plan=True, as_json=as_json, recipe=recipe, settings=settings)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -108,7 +109,7 @@ def watch(running: "Retraining") -> int:
 
 def tell_end(running: "Retraining", code: int, as_json: bool) -> None:
     """Say how it ended; failures on stderr."""
-    from molting_agent.molt import EXIT_CANCELLED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
+    from distill.progress import EXIT_CANCELLED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
 
     progress = running.progress()
     message = (progress.message if progress else "") or running.last_words().removeprefix(CHILD_NAME)

@@ -1,12 +1,12 @@
 """What the status line says at which width (pure functions)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 
+from distill.progress import sparkline
+
 BAR_CELLS = 5
-SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_CELLS = 6
 FULL_COLUMNS = 76
 """Below this the key hints and the memories are dropped."""
@@ -46,20 +46,6 @@ def bar(fraction: float, cells: int = BAR_CELLS) -> str:
     return "▓" * filled + "░" * (cells - filled)
 
 
-def sparkline(values: Sequence[float], cells: int = SPARK_CELLS) -> str:
-    """The curve in at most ``cells`` characters, newest at the right; each is the mean of its share."""
-    if not values:
-        return ""
-    cells = min(cells, len(values))
-    means = []
-    for cell in range(cells):
-        share = values[cell * len(values) // cells : (cell + 1) * len(values) // cells]
-        means.append(sum(share) / len(share))
-    low, high = min(means), max(means)
-    span = high - low
-    return "".join(SPARKS[round((mean - low) / span * (len(SPARKS) - 1)) if span else 0] for mean in means)
-
-
 def duration(seconds: float) -> str:
     """``45 s``, ``6 min``, ``1 h 20 min``."""
     if seconds < 60:
@@ -75,7 +61,7 @@ def training_text(training: TrainingState, *, narrow: bool = False) -> str:
         return f"molting{percent}" + (" paused" if training.paused else "")
     parts = [f"{training.state}{percent}"]
     if training.losses:
-        parts.append(sparkline(training.losses))
+        parts.append(sparkline(training.losses, SPARK_CELLS))
     if training.paused:
         parts.append("paused while he speaks")
     elif training.eta_s > 0:

@@ -2,11 +2,9 @@
 
 import re
 
-from distill.progress import Progress
+from distill.progress import EXIT_CANCELLED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE, Progress
 from molting_agent.clean import clean_line
 from molting_agent.ui.status_text import TrainingState
-
-EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE, EXIT_CANCELLED = 0, 10, 11, 12
 
 
 def training_state(progress: Progress | None, *, paused: bool) -> TrainingState:

@@ -11,8 +11,8 @@ from distill import plan
 from distill.config import DistillConfig, load_config
 from distill.dataset import Dialogue, Example, dialogue_of, divide, prefix_tokens, segments_of, tokenize
 from distill.manifest import read_manifest, write_manifest
+from distill.progress import sparkline
 from distill.registry import Registry
-from distill.report import sparkline
 from distill.targets import Target, learnable, learnt_keys
 from memory.errors import UsageError
 from memory.transcripts.model import Turn
@@ -184,7 +184,8 @@ def test_every_setting_is_documented_and_read_somewhere() -> None:
 
 
 def test_a_curve_in_one_line() -> None:
-    assert sparkline([]) == ""
-    falling = sparkline([3.0, 2.0, 1.0])
-    assert (falling[0], falling[-1]) == ("█", "▁")
-    assert len(sparkline([1.0] * 500)) == 60
+    assert sparkline([], 60) == ""
+    falling = sparkline([3.0, 2.0, 1.0], 60)
+    assert falling == "█▅▁"
+    assert sparkline([1.0] * 500, 60) == "▁" * 60
+    assert sparkline(list(range(600)), 6) == "▁▂▄▅▇█"

@@ -63,13 +63,6 @@ def test_bar_never_lies_at_its_ends() -> None:
     assert status_text.bar(1.0) == "▓▓▓▓▓"
 
 
-def test_sparkline_keeps_the_shape() -> None:
-    assert status_text.sparkline([3, 2, 1]) == "█▅▁"
-    assert status_text.sparkline([1, 1, 1]) == "▁▁▁"
-    assert status_text.sparkline([]) == ""
-    assert status_text.sparkline(list(range(600)), 6) == "▁▂▄▅▇█"
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.2, "1 s"), (45, "45 s"), (360, "6 min"), (3599, "1 h 00 min"), (4800, "1 h 20 min")]
 )
