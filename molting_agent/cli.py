@@ -38,7 +38,7 @@ def main(context: click.Context) -> None:
     config = open_config(home)
     from molting_agent.ui.app import run
 
-    run(home, config)
+    context.exit(run(home, config))
 
 
 for command in (ask, ingest, recall, memory_group, retrain, molts_group, models_group, sessions_group, doctor):
