@@ -2,6 +2,7 @@
 
 MoltingError                      anything a command reports in one line and an exit code
 ├── UsageError                    exit 2   the command or its input is wrong
+│   └── ResumeError               exit 2   the end of a log cannot be understood without what stands before it
 ├── HomeError                     exit 1   the home's files cannot be read or written
 ├── MemoryStoreError              exit 1   SQLite or the vector index
 ├── ModelError                    exit 3   no usable model file
@@ -21,6 +22,10 @@ class UsageError(MoltingError):
     """The command or its input is wrong."""
 
     exit_code = 2
+
+
+class ResumeError(UsageError):
+    """The end of a log cannot be understood without what stands before it: read the whole file."""
 
 
 class HomeError(MoltingError):

@@ -1,12 +1,13 @@
-"""Which log format a file is in, by its content, and the one function that reads any of them."""
+"""Which log format a file is in, by its content, and the functions that read any of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memory.errors import HomeError, UsageError
+from memory.errors import HomeError, ResumeError, UsageError
 from memory.transcripts import claude_code, pi
 from memory.transcripts.lines import read_json_lines
-from memory.transcripts.model import Skipped, Transcript
+from memory.transcripts.model import Reading, Skipped, Transcript
 
 LINES_LOOKED_AT = 50
 CLAUDE_CODE_TYPES = {
@@ -58,6 +59,25 @@ def _format_of(record: dict[str, Any]) -> str:
     if kind in CLAUDE_CODE_TYPES and not record.get("role"):
         return "claude-code"
     return ""
+
+
+def open_log(path: Path, start: tuple[int, int] = (0, 0)) -> Reading:
+    """Begin to read a log of any known format; its conversations come one by one as they are asked for.
+
+    ``start`` is the (byte offset, lines before it) of an earlier ``Transcript.resume_at``. Damaged lines never raise.
+    Raises UsageError for an unknown format, ResumeError when the part from ``start`` on cannot be understood alone and
+    HomeError for a file that cannot be opened.
+    """
+    found = detect_format(path)
+    if not found:
+        raise UsageError(f"{path}: not a log in a known format")
+    if start != (0, 0):
+        raise ResumeError(f"{path}: cannot be read from byte {start[0]:,} on; read it whole")
+    return Reading(format=found, conversations=_conversations(path))
+
+
+def _conversations(path: Path) -> Iterator[Transcript]:
+    yield read_transcript(path)
 
 
 def read_transcript(path: Path) -> Transcript:
