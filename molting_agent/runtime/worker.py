@@ -20,6 +20,9 @@ from molting_agent.runtime.llama import Cancelled, Evaluated, Llama, common_pref
 from molting_agent.runtime.prefix_cache import PrefixCache, prefix_key
 from molting_agent.runtime.protocol import Done, Sampling
 
+# No screen is redrawn more often, and each message wakes the parent on a core that llama.cpp wants.
+DELTA_INTERVAL_S = 0.03
+
 
 class Worker:
     """Serves one model; ``requests`` is filled by the reading thread, which also sets the abort flag."""
@@ -121,6 +124,7 @@ class Worker:
         started = time.perf_counter()
         evaluated, reason, reply_tokens = Evaluated(), "cancelled", 0
         prompt_done = started
+        unsent, sent_at = "", 0.0
         try:
             evaluated = self._fit(tokens, prefix)
             prompt_done = time.perf_counter()
@@ -132,10 +136,14 @@ class Worker:
                     reason = end.value
                     break
                 reply_tokens += 1
-                if text:
-                    self.answer({"id": number, "delta": text})
+                unsent += text
+                if unsent and time.perf_counter() - sent_at >= DELTA_INTERVAL_S:
+                    self.answer({"id": number, "delta": unsent})
+                    unsent, sent_at = "", time.perf_counter()
         except Cancelled:
             prompt_done = time.perf_counter()
+        if unsent:
+            self.answer({"id": number, "delta": unsent})
         done = Done(
             reason=reason,
             prompt_tokens=len(tokens),
