@@ -56,6 +56,14 @@ class DistillConfig:
     """At most this many held-out conversations are scored, those with the smallest hashes."""
     own_heldout_from: int = 40
     """Own conversations all serve training until there are this many of them with approved or edited replies."""
+    newest_share: float = 1 / 3
+    """Share of the held-out conversations, the newest, that a dataset also reports apart."""
+    min_reply_words: int = 2
+    """A reply of fewer words is context, not a target; 1 lets one-word replies be learnt."""
+    near_copy_jaccard: float = 0.85
+    """Of two conversations whose three-word shingles are alike to this share, one is left out; 1: only equal ones."""
+    reply_repeats: int = 1
+    """In how many places the same words may be a target; further ones are context."""
     min_new: int = 2
     """New replies to learn from that a retraining needs."""
     bootstrap: int = 4000
@@ -113,6 +121,10 @@ def check(config: DistillConfig) -> DistillConfig:
         "identity_share": 0 <= config.identity_share <= 1,
         "precision": config.precision in ("auto", "float32", "bfloat16"),
         "heldout_share": 0 < config.heldout_share < 1,
+        "newest_share": 0 <= config.newest_share <= 1,
+        "min_reply_words": config.min_reply_words >= 0,
+        "near_copy_jaccard": 0.3 <= config.near_copy_jaccard <= 1,
+        "reply_repeats": config.reply_repeats >= 1,
         "min_new": config.min_new >= 1,
         "bootstrap": config.bootstrap >= 100,
     }

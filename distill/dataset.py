@@ -1,32 +1,24 @@
-"""From transcripts to training examples: sides fixed by hash, tokens through the runtime's own rendering."""
+"""From transcripts to training examples: filtered, scrubbed, sides fixed by hash, in the runtime's own tokens."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from distill.config import DistillConfig
-from distill.targets import Target, targets_of
+from distill.dialogue import Dialogue, MemoryBlock, dialogue_of, divide, part_of, segments_of
+from distill.filters import near_copies, same_words
+from distill.pairs import Pair, pairs_of
+from distill.scrubbed import scrubbed
+from distill.targets import Target
 from memory.transcripts.model import Transcript
-from molting_agent.runtime.prompt import ChatTurn, user_content
-from molting_agent.runtime.protocol import Engine, EngineInfo, Segment
+from molting_agent.runtime.protocol import Engine
 from molting_agent.runtime.template import Message, count_prefix, render
 
 # Shares are compared with the first 8 hex digits of a sha256.
 HASH_SPAN = 16**8
-
-MemoryBlock = Callable[[Sequence[str]], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialogue:
-    """One conversation, or a part of it between two turns: what follows the system message, some of it targets."""
-
-    conversation: str
-    messages: tuple[Message, ...]
-    targets: tuple[Target, ...]
-    own: bool
-    started_at: str
+NEAR_COPY, COPY_OF_LABELLED = "in a near-copy of another conversation", "in a near-copy of a labelled conversation"
+REPEATED = "said more often than reply_repeats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +41,32 @@ class Example:
 
 @dataclass(slots=True)
 class Split:
-    """Dialogues by side, and what was left out and why."""
+    """Dialogues by side, the preference pairs of both, and what was left out (replies) and scrubbed, by kind.
+
+    ``newest`` are the ids of the held-out conversations that are also reported apart.
+    """
 
     train: list[Dialogue] = field(default_factory=list)
     heldout: list[Dialogue] = field(default_factory=list)
+    newest: frozenset[str] = frozenset()
+    pairs: list[Pair] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    redactions: Counter[str] = field(default_factory=Counter)
+    read: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """A conversation on its way to a side; ``words`` is what it is compared by (no memories, no system prompt)."""
+
+    dialogue: Dialogue
+    pairs: list[Pair]
+    words: str
+    redactions: Counter[str]
+
+    @property
+    def has_verdict(self) -> bool:
+        return any(target.why != "imported" for target in self.dialogue.targets)
 
 
 def hash_share(conversation: str) -> float:
@@ -64,21 +77,30 @@ def hash_share(conversation: str) -> float:
 def split(
     transcripts: Iterable[Transcript], config: DistillConfig, memory_block: MemoryBlock = lambda _ids: ""
 ) -> Split:
-    """Divide conversations into training and held-out by the hash of their id, so that none ever changes sides.
+    """Choose what is learnt and divide it into training and held-out by the hash of the conversation's id.
 
-    Own conversations serve training (the person's verdict is a wish to have it learnt) until there are
-    ``own_heldout_from`` of them; from then on the same hash decides. Held-out conversations beyond ``heldout_max`` are
-    dropped, not trained on.
+    Every retraining and every written dataset goes through here. What passes the rule of the targets is scrubbed once
+    more (notes shown as memories never were), near-copies and replies said too often go before the sides are drawn, so
+    that no copy stands on both. Own conversations serve training (the person's verdict is a wish to have it learnt)
+    until there are ``own_heldout_from`` of them; from then on the same hash decides. Held-out conversations beyond
+    ``heldout_max`` are dropped, not trained on.
     """
-    found = [(transcript, *dialogue_of(transcript, memory_block)) for transcript in transcripts]
-    own = sum(1 for transcript, dialogue, _left_out in found if transcript.own and dialogue)
     result = Split()
-    for transcript, dialogue, left_out in found:
+    found: list[_Found] = []
+    labelled: list[str] = []
+    for transcript in transcripts:
+        result.read += 1
+        if transcript.turns and all(turn.label != "normal" for turn in transcript.turns):
+            labelled.append(_words(transcript))
+        conversation, left_out = _read(transcript, config, memory_block)
         result.left_out.update(left_out)
-        if dialogue is None:
-            continue
-        may_be_held_out = not transcript.own or own >= config.own_heldout_from
-        if may_be_held_out and hash_share(transcript.id) < config.heldout_share:
+        found += [conversation] if conversation else []
+    found = _once_each(_without_copies(found, labelled, config, result.left_out), config, result.left_out)
+    own = sum(1 for conversation in found if conversation.dialogue.own)
+    for conversation in found:
+        dialogue = conversation.dialogue
+        may_be_held_out = not dialogue.own or own >= config.own_heldout_from
+        if may_be_held_out and hash_share(dialogue.conversation) < config.heldout_share:
             result.heldout.append(dialogue)
         else:
             result.train.append(dialogue)
@@ -86,96 +108,88 @@ def split(
     if len(result.heldout) > config.heldout_max:
         result.left_out["held-out conversations beyond heldout_max"] += len(result.heldout) - config.heldout_max
         del result.heldout[config.heldout_max :]
+    latest = sorted(result.heldout, key=lambda dialogue: dialogue.started_at, reverse=True)
+    result.newest = frozenset(d.conversation for d in latest[: round(config.newest_share * len(latest))])
+    used = {dialogue.conversation for dialogue in (*result.train, *result.heldout)}
+    for item in found:
+        if item.dialogue.conversation in used:
+            result.pairs += item.pairs
+            result.redactions.update(item.redactions)
     return result
 
 
-def dialogue_of(transcript: Transcript, memory_block: MemoryBlock) -> tuple[Dialogue | None, Counter[str]]:
-    """The conversation as messages, None when nothing in it may be learnt, and the replies left out by reason.
-
-    It ends before the first turn with a label: private words are not even context. Tool output is left out, memories
-    stand before the question they were shown with, an edited reply reads as edited.
-    """
-    targets, left_out = targets_of(transcript)
-    chosen = {target.turn: target for target in targets}
-    messages: list[Message] = []
-    kept: list[Target] = []
-    for index, turn in enumerate(transcript.turns):
-        if turn.label != "normal":
-            after = sum(1 for target in targets if target.turn > index)
-            if after:
-                left_out[f"after a turn labelled {turn.label}"] += after
-            break
-        if turn.role == "tool" or not turn.final_text.strip():
-            continue
-        if turn.role == "user":
-            shown = _shown_with(transcript, index)
-            messages.append(
-                Message("user", user_content(ChatTurn("user", turn.text, memory_block(shown) if shown else "")))
-            )
-            continue
-        if not messages:
-            # A reply without a question: nothing stands before it that it could answer.
-            left_out["reply before the first question"] += index in chosen
-            continue
-        target = chosen.get(index)
-        messages.append(Message("assistant", turn.final_text, target=target is not None))
-        if target:
-            kept.append(target)
-    while messages and not messages[-1].target:
-        messages.pop()
-    left_out = Counter({reason: count for reason, count in left_out.items() if count})
-    if not kept:
+def _read(
+    transcript: Transcript, config: DistillConfig, memory_block: MemoryBlock
+) -> tuple[_Found | None, Counter[str]]:
+    """One conversation, and its replies left out by reason; None when nothing in it may be learnt."""
+    dialogue, left_out = dialogue_of(transcript, memory_block, config.min_reply_words)
+    if dialogue is None:
         return None, left_out
-    return Dialogue(transcript.id, tuple(messages), tuple(kept), transcript.own, transcript.started_at), left_out
+    clean = scrubbed(transcript)
+    dialogue, left_out = dialogue_of(clean.transcript, clean.block(memory_block), config.min_reply_words)
+    if dialogue is None:
+        return None, left_out
+    said = {target.turn: transcript.turns[target.turn].final_text for target in dialogue.targets}
+    targets = tuple(clean.with_digest(target, said[target.turn]) for target in dialogue.targets)
+    pairs = pairs_of(clean.transcript, clean.block(memory_block), config.min_reply_words)
+    return _Found(replace(dialogue, targets=targets), pairs, _words(transcript), clean.found), left_out
 
 
-def _shown_with(transcript: Transcript, question: int) -> tuple[str, ...]:
-    """The ids of the memories that stood beside a question: those its reply was shown."""
-    reply = transcript.turns[question + 1] if question + 1 < len(transcript.turns) else None
-    return reply.shown_memories if reply and reply.role == "assistant" else ()
+def _words(transcript: Transcript) -> str:
+    return "\n".join(turn.final_text for turn in transcript.turns if turn.role != "tool")
 
 
-def divide(dialogue: Dialogue, costs: Sequence[int], limit_tokens: int) -> tuple[list[Dialogue], int]:
-    """Parts of at most ``limit_tokens``, cut only before a question, and how many targets fit into no part.
+def _without_copies(
+    found: list[_Found], labelled: list[str], config: DistillConfig, left_out: Counter[str]
+) -> list[_Found]:
+    """Of near-copies the one with the person's verdict stays, then the older, then the longer.
 
-    ``costs`` gives the tokens of each message with its markup. A question whose answers alone are longer than the limit
-    is left out.
+    A near-copy of a conversation that is labelled throughout goes as well: its words are the same.
     """
-    blocks: list[list[int]] = []
-    for index, message in enumerate(dialogue.messages):
-        if message.role == "user" and (not blocks or dialogue.messages[blocks[-1][-1]].role != "user"):
-            blocks.append([])
-        blocks[-1].append(index)
-    parts: list[list[int]] = []
-    too_long = used = 0
-    for block in blocks:
-        cost = sum(costs[index] for index in block)
-        if cost > limit_tokens:
-            too_long += sum(dialogue.messages[index].target for index in block)
-            used = limit_tokens + 1
-            continue
-        if used + cost > limit_tokens or not parts:
-            parts.append([])
-            used = 0
-        parts[-1].extend(block)
-        used += cost
-    numbered = dict(zip((i for i, m in enumerate(dialogue.messages) if m.target), dialogue.targets, strict=True))
-    result = []
-    for part in parts:
-        targets = tuple(numbered[index] for index in part if index in numbered)
-        if targets:
-            messages = tuple(dialogue.messages[index] for index in part)
-            result.append(Dialogue(dialogue.conversation, messages, targets, dialogue.own, dialogue.started_at))
-    return result, too_long
-
-
-def segments_of(dialogue: Dialogue, system: str, info: EngineInfo) -> tuple[list[Segment], int]:
-    """The rendered conversation under a system prompt, and how many leading segments the system message takes."""
-    messages = [Message("system", system), *dialogue.messages]
-    segments = render(
-        info.chat_template, messages, end_tokens=info.end_tokens, bos_token=info.bos_token, generate=False
+    order = sorted(
+        range(len(found)),
+        key=lambda i: (
+            not found[i].has_verdict,
+            found[i].dialogue.started_at or "~",
+            -len(found[i].words),
+            found[i].dialogue.conversation,
+        ),
     )
-    return segments, count_prefix(segments, 1)
+    copies = near_copies([*labelled, *(found[i].words for i in order)], config.near_copy_jaccard)
+    dropped = set()
+    for number, original in copies.items():
+        if number >= len(labelled):
+            index = order[number - len(labelled)]
+            dropped.add(index)
+            reason = COPY_OF_LABELLED if original < len(labelled) else NEAR_COPY
+            left_out[reason] += len(found[index].dialogue.targets)
+    return [conversation for index, conversation in enumerate(found) if index not in dropped]
+
+
+def _once_each(found: list[_Found], config: DistillConfig, left_out: Counter[str]) -> list[_Found]:
+    """The same words are a target ``reply_repeats`` times, in the oldest places; the person's verdicts always count."""
+    seen: Counter[str] = Counter()
+    kept: list[_Found] = []
+    for conversation in sorted(found, key=lambda item: (not item.has_verdict, item.dialogue.started_at or "~")):
+        dialogue = conversation.dialogue
+        targets = iter(dialogue.targets)
+        messages, chosen = [], []
+        for message in dialogue.messages:
+            target = next(targets) if message.target else None
+            if target:
+                words = same_words(target.text)
+                seen[words] += 1
+                if target.why == "imported" and seen[words] > config.reply_repeats:
+                    left_out[REPEATED] += 1
+                    target = None
+            messages.append(replace(message, target=target is not None))
+            chosen += [target] if target else []
+        changed = replace(dialogue, messages=tuple(messages), targets=tuple(chosen))
+        whole = part_of(changed, range(len(messages)))
+        if whole is not None:
+            kept.append(replace(conversation, dialogue=whole))
+    places = {item.dialogue.conversation: number for number, item in enumerate(found)}
+    return sorted(kept, key=lambda item: places[item.dialogue.conversation])
 
 
 def prefix_tokens(system: str, engine: Engine) -> list[int]:
@@ -186,8 +200,8 @@ def prefix_tokens(system: str, engine: Engine) -> list[int]:
     return [token for ids in engine.tokenize(segments[: count_prefix(segments, 1)]) for token in ids]
 
 
-def tokenize(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> tuple[list[Example], int]:
-    """Examples of at most ``conversation_tokens``, and how many targets were too long for any."""
+def costs_of(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> list[int]:
+    """The tokens of each message, the markup before it included."""
     segments, prefix = segments_of(dialogue, config.short_system, engine.info)
     costs = [0] * len(dialogue.messages)
     message = 0
@@ -195,11 +209,23 @@ def tokenize(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> tuple
         # Markup counts to the message it follows; message 0 of the prompt is the system message.
         message = segment.message - 1 if segment.message > 0 else message
         costs[message] += len(ids)
-    parts, too_long = divide(dialogue, costs, config.conversation_tokens)
-    return [_example(part, engine, config) for part in parts], too_long
+    return costs
 
 
-def _example(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> Example:
+def lessons(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> tuple[list[tuple[Dialogue, Example]], int]:
+    """Parts of at most ``conversation_tokens``, each in words and in tokens, and how many targets fit into none."""
+    parts, too_long = divide(dialogue, costs_of(dialogue, engine, config), config.conversation_tokens)
+    return [(part, example_of(part, engine, config)) for part in parts], too_long
+
+
+def tokenize(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> tuple[list[Example], int]:
+    """Examples of at most ``conversation_tokens``, and how many targets were too long for any."""
+    found, too_long = lessons(dialogue, engine, config)
+    return [example for _part, example in found], too_long
+
+
+def example_of(dialogue: Dialogue, engine: Engine, config: DistillConfig) -> Example:
+    """A dialogue in the runtime's tokens, whole, up to its last target."""
     segments, prefix = segments_of(dialogue, config.short_system, engine.info)
     tokens: list[int] = []
     is_target: list[bool] = []

@@ -118,4 +118,5 @@ def _example(item: dict[str, Any]) -> Example:
 
 def _dialogue(item: dict[str, Any]) -> Dialogue:
     messages = tuple(Message(**message) for message in item["messages"])
-    return Dialogue(**{**item, "messages": messages, "targets": _targets(item["targets"])})
+    ids = tuple(tuple(names) for names in item.get("ids", ()))
+    return Dialogue(**{**item, "messages": messages, "targets": _targets(item["targets"]), "ids": ids})

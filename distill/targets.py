@@ -5,15 +5,23 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from distill.filters import MIN_REPLY_WORDS, why_boilerplate
 from distill.manifest import target_ids
 from distill.registry import Registry
 from memory.errors import MoltError
 from memory.transcripts.model import Transcript, Turn
+from memory.transcripts.writer import FORGOTTEN
+
+UNAPPROVED = "own reply, neither approved nor edited"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One reply to be learnt: ``text`` is what stands now (the edit where there is one), ``why`` the ground for it."""
+    """One reply to be learnt: ``text`` is what stands now (the edit where there is one), ``why`` the ground for it.
+
+    ``rationale`` is what was thought before it, "" where none was logged. ``said_sha256`` is the digest of the reply as
+    the memory holds it, where scrubbing changed the text on its way here.
+    """
 
     conversation: str
     message: str
@@ -21,11 +29,18 @@ class Target:
     text: str
     why: str
     started_at: str
+    rationale: str = ""
+    said_sha256: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
         """Conversation id, message id and the sha256 of the text: a new edit is something new to learn."""
-        return self.conversation, self.message, hashlib.sha256(self.text.encode()).hexdigest()
+        return self.conversation, self.message, self.said_sha256 or text_sha256(self.text)
+
+
+def text_sha256(text: str) -> str:
+    """Hex sha256 of a reply's UTF-8 bytes, the third part of its key."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +57,44 @@ class Learnable:
         return max(0, self.needed - self.new)
 
 
-def why_not(turn: Turn, *, own: bool) -> str:
+def why_not(turn: Turn, *, own: bool, min_reply_words: int = MIN_REPLY_WORDS) -> str:
     """Why a reply may not be a target; "" when it may.
 
     Labels and trust come first and no approval lifts them. A reply that a molt spoke (or any of our own log) needs the
-    person's thumb up or edit: a student never learns from itself unchecked.
+    person's thumb up or edit: a student never learns from itself unchecked. Where nobody gave a verdict, boilerplate
+    and replies that were stopped in the middle are left out; a verdict says that the reply is wanted as it stands.
     """
-    if turn.label != "normal":
-        return f"labelled {turn.label}"
-    if turn.trust == "untrusted":
-        return "untrusted text"
-    if not turn.final_text.strip():
-        return "empty reply"
-    if turn.approved is False and turn.edited_text is None:
-        return "thumb down"
-    if (own or turn.spoken_by is not None) and turn.edited_text is None and turn.approved is not True:
-        return "own reply, neither approved nor edited"
-    return ""
+    edited = turn.edited_text is not None
+    rules = (
+        (turn.label != "normal", f"labelled {turn.label}"),
+        (turn.trust == "untrusted", "untrusted text"),
+        (turn.text == FORGOTTEN, "forgotten"),
+        (not turn.final_text.strip(), "empty reply"),
+        (turn.approved is False and not edited, "thumb down"),
+        ((own or turn.spoken_by is not None) and not edited and turn.approved is not True, UNAPPROVED),
+        (turn.stopped and not edited and turn.approved is not True, "stopped in the middle"),
+    )
+    reason = next((reason for holds, reason in rules if holds), "")
+    if reason or edited or turn.approved:
+        return reason
+    return why_boilerplate(turn.text, min_reply_words)
 
 
-def targets_of(transcript: Transcript) -> tuple[list[Target], Counter[str]]:
+def targets_of(transcript: Transcript, min_reply_words: int = MIN_REPLY_WORDS) -> tuple[list[Target], Counter[str]]:
     """The targets of one conversation in order, and how many replies were left out, by reason."""
     targets: list[Target] = []
     left_out: Counter[str] = Counter()
     for index, turn in enumerate(transcript.turns):
         if turn.role != "assistant":
             continue
-        reason = why_not(turn, own=transcript.own)
+        reason = why_not(turn, own=transcript.own, min_reply_words=min_reply_words)
         if reason:
             left_out[reason] += 1
             continue
         why = "edited" if turn.edited_text is not None else "approved" if turn.approved else "imported"
-        targets.append(Target(transcript.id, turn.id, index, turn.final_text, why, transcript.started_at))
+        # An edited reply is no longer what its rationale led to.
+        rationale = "" if turn.edited_text is not None else turn.rationale
+        targets.append(Target(transcript.id, turn.id, index, turn.final_text, why, transcript.started_at, rationale))
     return targets, left_out
 
 

@@ -47,6 +47,11 @@ class Home:
         return self.root / "molts" / ".training"
 
     @property
+    def datasets_dir(self) -> Path:
+        """Written datasets, one folder each; what is forgotten leaves them too."""
+        return self.root / "datasets"
+
+    @property
     def db_file(self) -> Path:
         return self.root / "memory.db"
 

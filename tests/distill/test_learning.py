@@ -19,7 +19,9 @@ def example(tokens: list[int], first_target: int) -> Example:
 
 
 def test_split_is_fixed_by_the_conversations_id() -> None:
-    talks = [talk(f"c{i}", question(), reply("r")) for i in range(300)]
+    talks = [
+        talk(f"c{i}", question(f"is {i} even?"), reply("r", f"{i} is {i % 2} more than even.")) for i in range(300)
+    ]
     config = DistillConfig()
     whole, half = split(talks, config), split(talks[::2], config)
     held = {d.conversation for d in whole.heldout}

@@ -137,10 +137,10 @@ def test_an_edit_replaces_what_was_said_and_the_unapproved_stay_context() -> Non
 
 def test_tool_output_and_headless_replies_are_left_out() -> None:
     tool = Turn("t", "tool", "output", 3, trust="untrusted")
-    turns = (reply("r0", "Before."), question("a?"), tool, reply("r1", "After."))
+    turns = (reply("r0", "Before."), question("a?"), tool, reply("r1", "After it."))
     dialogue, left_out = dialogue_of(talk("a", *turns), lambda _ids: "")
     assert dialogue is not None
-    assert [m.content for m in dialogue.messages] == ["a?", "After."]
+    assert [m.content for m in dialogue.messages] == ["a?", "After it."]
     assert left_out == {"reply before the first question": 1}
 
 
