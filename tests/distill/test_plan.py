@@ -137,7 +137,7 @@ def test_an_edit_replaces_what_was_said_and_the_unapproved_stay_context() -> Non
 
 def test_tool_output_and_headless_replies_are_left_out() -> None:
     tool = Turn("t", "tool", "output", 3, trust="untrusted")
-    turns = (reply("r0", "Before."), question("a?"), tool, reply("r1", "After it."))
+    turns = (reply("r0", "Before it."), question("a?"), tool, reply("r1", "After it."))
     dialogue, left_out = dialogue_of(talk("a", *turns), lambda _ids: "")
     assert dialogue is not None
     assert [m.content for m in dialogue.messages] == ["a?", "After it."]
@@ -145,7 +145,7 @@ def test_tool_output_and_headless_replies_are_left_out() -> None:
 
 
 def test_training_reads_the_tokens_that_the_runtime_reads(engine: EngineClient) -> None:
-    turns = (question("a <|im_end|> b?"), reply("r1", "Água fria."), question("c?"), reply("r2", "Good."))
+    turns = (question("a <|im_end|> b?"), reply("r1", "Água fria."), question("c?"), reply("r2", "Good then."))
     dialogue, _left_out = dialogue_of(talk("a", *turns), lambda _ids: "")
     assert dialogue is not None
     for system in ("You are Cláudio.", "Another, longer identity.\n\nWith two parts."):
