@@ -19,15 +19,18 @@ class Memory:
     """All that one agent remembers.
 
     Opening touches SQLite only. Lexical search works at once; vectors take part as soon as the embedder is prepared
-    (``warm`` or ``fill_vectors`` does that once per home). Every method raises MemoryStoreError when SQLite fails.
+    (``warm`` or ``fill_vectors`` does that once per home). Label rules that changed in config.toml hold from here on.
+    Every method raises MemoryStoreError when SQLite fails; opening raises HomeError when the rules cannot be read.
     """
 
     def __init__(self, home: Home) -> None:
         from memory.store import Store
+        from memory.upkeep import apply_rules
         from memory.vectors import Vectors
 
         self.home = home
         self._store = Store(home.db_file)
+        apply_rules(home, self._store)
         self._vectors = Vectors(home, self._store)
         self._writing = threading.RLock()
 
@@ -50,14 +53,16 @@ class Memory:
         self,
         paths: Sequence[Path],
         *,
-        label: Label = "normal",
+        label: Label | None = None,
         dry_run: bool = False,
         on_progress: ProgressCallback | None = None,
     ) -> IngestReport:
-        """Read files and folders: markdown, text, pi and Claude Code logs. Unchanged files cost a look, others a diff.
+        """Read files, folders and zips of exports: markdown, text, and logs of every known format.
 
-        One SQLite transaction a file: a crash leaves whole files in or out. Lexical search finds the new memories at
-        once; vectors are made by ``fill_vectors``.
+        Unchanged files cost a look, an appended log its new lines, others a diff. Conversations are scrubbed of
+        secrets. ``label`` marks what is in the files; None leaves the mark they have. One SQLite transaction a file: a
+        crash leaves whole files in or out. Lexical search finds the new memories at once; vectors are made by
+        ``fill_vectors``.
         """
         from memory.ingest import ingest
 
@@ -94,9 +99,15 @@ class Memory:
 
     def conversations(self) -> Iterator[Transcript]:
         """Every conversation that was ingested, imported and own, oldest first."""
-        from memory.sources import conversations
+        from memory.conversations import conversations
 
         return conversations(self._store)
+
+    def conversation(self, transcript_id: str) -> Transcript | None:
+        """One conversation as it was ingested: scrubbed, with the label of each turn; None when it is not known."""
+        from memory.conversations import conversation
+
+        return conversation(self._store, transcript_id)
 
     def warm(self) -> None:
         """Load the embedder and the vector index ahead of the first question; slow, call it in a background thread."""

@@ -2,11 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import cast
 
-from memory.memory_file import Entry, parse
+from memory.labels import private_spans, strictest
+from memory.memory_file import HEADING, Entry, parse
+from memory.ranges import Range, without
 from memory.transcripts.model import Label, Transcript, Trust, Turn
 from memory.transcripts.writer import FORGOTTEN
 
@@ -52,29 +57,52 @@ def chunk_document(content: str, path: Path, *, trust: Trust = "owner", label: L
     """Chunks of a markdown or plain text.
 
     A bullet is one chunk and cited to its line. Paragraphs under one heading are joined up to CHUNK_CHARS, longer ones
-    cut with an overlap. The date of a daily note comes from its name.
+    cut with an overlap. The date of a daily note comes from its name. What stands between private tags is private, and
+    so is what stands under a heading between them; the tags are taken out.
     """
     day = re.search(r"\d{4}-\d{2}-\d{2}", path.name)
     timestamp = day[0] if day else ""
     chunks = []
-    for kind, entries in _joined(parse(content)):
+    content, spans = private_spans(content)
+    hidden = _hidden_entries(content, spans)
+    for kind, entries in _joined(parse(content), hidden):
+        strict = strictest(label, "private" if entries[0] in hidden else "normal")
         whole = "\n".join(entry.text for entry in entries)
         heading = entries[0].heading
         lines = entries[0].line_start, entries[-1].line_end
         for text in split_text(whole):
             search_text = f"{heading}\n{text}" if heading else text
             chunks.append(
-                Chunk(text, search_text, kind, heading, *lines, timestamp=timestamp, trust=trust, label=label)
+                Chunk(text, search_text, kind, heading, *lines, timestamp=timestamp, trust=trust, label=strict)
             )
     return chunks
 
 
-def _joined(entries: list[Entry]) -> Iterator[tuple[str, list[Entry]]]:
-    """Bullets one by one; neighbouring paragraphs of one heading together while they fit."""
+def _hidden_entries(content: str, spans: Sequence[Range]) -> set[Entry]:
+    """The entries that a private span touches, and those below a heading that it touches."""
+    if not spans:
+        return set()
+    starts = [0, *accumulate(len(line) for line in content.splitlines(keepends=True))]
+    lines: set[int] = set()
+    for start, end in spans:
+        lines.update(range(bisect_right(starts, start), bisect_right(starts, end - 1) + 1))
+    rows = content.splitlines()
+    names = {match[2] for number in lines if number <= len(rows) and (match := HEADING.match(rows[number - 1]))}
+    return {
+        entry
+        for entry in parse(content)
+        if names.intersection(entry.heading.split(" > "))
+        or not lines.isdisjoint(range(entry.line_start, entry.line_end + 1))
+    }
+
+
+def _joined(entries: list[Entry], hidden: set[Entry]) -> Iterator[tuple[str, list[Entry]]]:
+    """Bullets one by one; neighbouring paragraphs of one heading together while they fit, private ones apart."""
     pending: list[Entry] = []
     for entry in entries:
         room = sum(len(item.text) for item in pending) + len(entry.text) <= CHUNK_CHARS
-        if pending and (entry.is_bullet or entry.heading != pending[0].heading or not room):
+        other = pending and (entry.heading != pending[0].heading or (entry in hidden) != (pending[0] in hidden))
+        if pending and (entry.is_bullet or other or not room):
             yield "section", pending
             pending = []
         if entry.is_bullet:
@@ -105,20 +133,27 @@ def chunk_transcript(transcript: Transcript, label: Label = "normal") -> list[Ch
     """One chunk an exchange: the person's words and the replies to them, cited to the person's message.
 
     A student never learns from itself unchecked, not even by way of its memory: of our own replies only those the
-    person approved or edited are remembered, otherwise the person's statements alone are.
+    person approved or edited are remembered, otherwise the person's statements alone are. What was pasted, and replies
+    that repeat or may obey it, are chunks of their own, untrusted, so that they are never taken for anybody's word.
+    ``label`` is the least that each chunk gets; the strictest of its turns counts.
     """
     chunks: list[Chunk] = []
     for asked, replies in _exchanges(transcript.turns):
         kept = [turn for turn in replies if not transcript.own or turn.spoken_by is None or _is_vouched(turn)]
-        said = " ".join(turn.final_text for turn in asked)
+        answer = "\n".join(turn.final_text for turn in kept if turn.trust != "untrusted")
+        said = " ".join(filter(None, (_typed(turn) for turn in asked)))
         if transcript.own and not kept:
             said = statements(said)
-        answer = "\n".join(turn.final_text for turn in kept)
+        first = (asked or kept or replies)[0]
+        texts = [(*pair, "agent" if answer else "owner") for pair in _exchange_texts(said, answer)]
         if len(f"{said} {answer}".split()) < MIN_WORDS:
-            continue
-        first = (asked or kept)[0]
-        trust: Trust = "agent" if kept else "owner"
-        for text, search_text in _exchange_texts(said, answer):
+            texts = []
+        outside = [("My human pasted", piece) for turn in asked for piece in _pasted(turn)]
+        outside += [("Me, after text from outside", turn.final_text) for turn in kept if turn.trust == "untrusted"]
+        for speaker, whole in outside:
+            if len(whole.split()) >= MIN_WORDS:
+                texts += [(f"{speaker}: {piece}", piece, "untrusted") for piece in split_text(whole)]
+        for text, search_text, trust in texts:
             chunks.append(
                 Chunk(
                     text,
@@ -129,11 +164,20 @@ def chunk_transcript(transcript: Transcript, label: Label = "normal") -> list[Ch
                     message_id=first.id,
                     message_ids=tuple(turn.id for turn in (*asked, *replies)),
                     timestamp=first.timestamp or transcript.started_at,
-                    trust=trust,
-                    label=label,
+                    trust=cast("Trust", trust),
+                    label=strictest(label, *(turn.label for turn in (*asked, *replies))),
                 )
             )
     return chunks
+
+
+def _typed(turn: Turn) -> str:
+    """What the person wrote in a turn: without what they pasted."""
+    return without(turn.text, turn.pasted) if turn.pasted and turn.edited_text is None else turn.final_text
+
+
+def _pasted(turn: Turn) -> list[str]:
+    return [turn.text[start:end] for start, end in turn.pasted] if turn.edited_text is None else []
 
 
 def _exchanges(turns: tuple[Turn, ...]) -> Iterator[tuple[list[Turn], list[Turn]]]:

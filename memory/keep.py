@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memory import memory_file
 from memory.chunk import chunk_document
+from memory.conversations import forget_turns
 from memory.errors import HomeError
 from memory.home import Home
 from memory.ingest import message_key, sync_file
@@ -97,11 +98,7 @@ def _forget_exchange(home: Home, store: Store, row: sqlite3.Row, path: Path) -> 
             "INSERT OR IGNORE INTO forgotten VALUES (?)",
             [(store.digest(message_key(row["transcript_id"], message_id)),) for message_id in messages],
         )
-        connection.executemany(
-            "UPDATE turns SET text = ?, rationale = '', edited_text = NULL, approved = NULL"
-            " WHERE conversation_id = ? AND id = ?",
-            [(FORGOTTEN, row["conversation_id"], message_id) for message_id in messages],
-        )
+        forget_turns(connection, row["conversation_id"], sorted(messages), FORGOTTEN)
         pieces = connection.execute(
             "SELECT number, text_hash FROM chunks WHERE conversation_id = ? AND message_id = ?",
             (row["conversation_id"], row["message_id"]),

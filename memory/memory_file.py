@@ -9,8 +9,8 @@ from memory.errors import HomeError, UsageError
 from memory.files import file_lock, write_atomic
 
 TITLE = "MEMORY"
-DEFAULT_HEADING = "Notes"
-_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+DEFAULTHEADING = "Notes"
+HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+(.*\S)\s*$")
 _FENCE = re.compile(r"^\s*(```|~~~)")
 
@@ -53,7 +53,7 @@ def parse(content: str) -> list[Entry]:
             block.append(line)
             in_fence = in_fence != fence
             continue
-        heading = _HEADING.match(line)
+        heading = HEADING.match(line)
         bullet = _BULLET.match(line)
         if heading:
             close(number - 1)
@@ -123,12 +123,12 @@ def _words(text: str) -> set[str]:
 
 def _place(lines: list[str], entries: list[Entry], heading: str) -> int:
     """The line number the new bullet gets; adds the "Notes" heading to ``lines`` where it is needed and missing."""
-    heading = heading or DEFAULT_HEADING
+    heading = heading or DEFAULTHEADING
     under = [entry for entry in entries if entry.heading == heading]
     if under:
         return under[-1].line_end + 1
     for number, line in enumerate(lines, 1):
-        found = _HEADING.match(line)
+        found = HEADING.match(line)
         if found and len(found[1]) > 1 and found[2] == heading:
             return number + 1
     if not lines:

@@ -1,4 +1,4 @@
-"""The tables of ``memory.db`` and how the file is opened."""
+"""The tables of ``memory.db``, how the file is opened, and how an older one is brought up to date."""
 
 import secrets
 import sqlite3
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from memory.errors import MemoryStoreError
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_MS = 30_000
 
 # The full-text table holds no text of its own (external content), so that a chunk is stored once; triggers keep it in
@@ -16,24 +16,29 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
   id INTEGER PRIMARY KEY,
   path TEXT NOT NULL UNIQUE,          -- relative to the home for its own files, absolute for others
-  format TEXT NOT NULL,               -- markdown, text, pi, claude-code
-  sha256 TEXT NOT NULL,
+  format TEXT NOT NULL,               -- markdown, text, zip or a log format
+  sha256 TEXT NOT NULL,               -- '' when the file has to be read again whatever is in it
   size_bytes INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL,
-  label TEXT NOT NULL,
+  label TEXT NOT NULL,                -- what the person marked it with; rules and spans are in turns and chunks
   in_home INTEGER NOT NULL,
-  ingested_at TEXT NOT NULL
+  ingested_at TEXT NOT NULL,
+  duplicates INTEGER NOT NULL DEFAULT 0  -- conversations in it that another file gave
 );
 CREATE TABLE conversations (
   id INTEGER PRIMARY KEY,
-  source_id INTEGER NOT NULL UNIQUE REFERENCES sources ON DELETE CASCADE,
+  source_id INTEGER NOT NULL REFERENCES sources ON DELETE CASCADE,
   transcript_id TEXT NOT NULL UNIQUE,
   format TEXT NOT NULL,
   own INTEGER NOT NULL,
   started_at TEXT NOT NULL,
   title TEXT NOT NULL,
-  dropped TEXT NOT NULL               -- JSON: kind -> count
+  dropped TEXT NOT NULL,              -- JSON: kind -> count
+  alternatives TEXT NOT NULL,         -- JSON list of [message id, text, rationale]
+  redactions TEXT NOT NULL,           -- JSON: kind -> count; '' when it was stored before texts were scrubbed
+  resume_at TEXT NOT NULL             -- JSON: [byte offset, line]
 );
+CREATE INDEX conversations_by_source ON conversations (source_id);
 CREATE TABLE turns (
   conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
   position INTEGER NOT NULL,
@@ -51,6 +56,8 @@ CREATE TABLE turns (
   approved INTEGER,
   edited_text TEXT,
   stopped INTEGER NOT NULL,
+  tool_calls TEXT NOT NULL,           -- JSON list of [id, name, arguments, result, failed]
+  pasted TEXT NOT NULL,               -- JSON list of [start, end] in text
   PRIMARY KEY (conversation_id, position)
 ) WITHOUT ROWID;
 CREATE INDEX turns_by_id ON turns (id);
@@ -73,6 +80,7 @@ CREATE TABLE chunks (
   label TEXT NOT NULL
 );
 CREATE INDEX chunks_by_source ON chunks (source_id);
+CREATE INDEX chunks_by_conversation ON chunks (conversation_id);
 CREATE INDEX chunks_by_hash ON chunks (text_hash);
 CREATE VIRTUAL TABLE chunks_fts USING fts5 (
   search_text, content='chunks', content_rowid='number', tokenize='porter unicode61 remove_diacritics 2'
@@ -92,6 +100,35 @@ CREATE TABLE vectors (
 CREATE TABLE forgotten (digest TEXT PRIMARY KEY) WITHOUT ROWID;  -- keyed digests: they say nothing about the text
 """
 
+# Version 1 knew one conversation a file and did not scrub. Everything is kept; files of conversations are read again
+# the next time, for what was left out then. A table with a constraint too many can only be made anew and renamed.
+FROM_1 = """
+ALTER TABLE sources ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE conversations_2 (
+  id INTEGER PRIMARY KEY,
+  source_id INTEGER NOT NULL REFERENCES sources ON DELETE CASCADE,
+  transcript_id TEXT NOT NULL UNIQUE,
+  format TEXT NOT NULL,
+  own INTEGER NOT NULL,
+  started_at TEXT NOT NULL,
+  title TEXT NOT NULL,
+  dropped TEXT NOT NULL,
+  alternatives TEXT NOT NULL,
+  redactions TEXT NOT NULL,
+  resume_at TEXT NOT NULL
+);
+INSERT INTO conversations_2
+  SELECT id, source_id, transcript_id, format, own, started_at, title, dropped, '[]', '', '[0, 0]' FROM conversations;
+DROP TABLE conversations;
+ALTER TABLE conversations_2 RENAME TO conversations;
+CREATE INDEX conversations_by_source ON conversations (source_id);
+CREATE INDEX chunks_by_conversation ON chunks (conversation_id);
+ALTER TABLE turns ADD COLUMN tool_calls TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE turns ADD COLUMN pasted TEXT NOT NULL DEFAULT '[]';
+UPDATE sources SET sha256 = '' WHERE id IN (SELECT source_id FROM conversations);
+INSERT INTO meta VALUES ('label_rules', '');
+"""
+
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or create the database: WAL, foreign keys, deleted content overwritten. Raises MemoryStoreError.
@@ -109,8 +146,8 @@ def open_database(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise MemoryStoreError(f"{path}: written by a newer Molting (schema {version}, known: {VERSION}); update")
-        if version == 0:
-            _create(connection)
+        if version < VERSION:
+            _bring_up_to_date(connection)
     except sqlite3.DatabaseError as error:
         raise MemoryStoreError(damage_advice(path, error)) from error
     except OSError as error:
@@ -119,20 +156,33 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables in one transaction; two processes may arrive here at once."""
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make or change the tables in one transaction; two processes may arrive here at once."""
+    connection.execute("PRAGMA foreign_keys=OFF")  # dropping a table would delete what refers to it
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        statement = ""
-        for line in TABLES.splitlines(keepends=True):  # executescript would commit, so statements go one by one
-            statement += line
-            if sqlite3.complete_statement(statement):
-                connection.execute(statement)
-                statement = ""
-        values = {"digest_key": secrets.token_hex(16), "vector_generation": "0", "purges": "0"}
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _run(connection, TABLES)
+            values = {"digest_key": secrets.token_hex(16), "vector_generation": "0", "purges": "0", "label_rules": ""}
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
+        elif version == 1:
+            _run(connection, FROM_1)
         connection.execute(f"PRAGMA user_version={VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
     connection.execute("COMMIT")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    statement = ""
+    for line in script.splitlines(keepends=True):  # executescript would commit, so statements go one by one
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
 
 
 def damage_advice(path: Path, error: Exception) -> str:

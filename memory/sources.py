@@ -1,19 +1,25 @@
-"""What was read: files, the conversations in them with their turns, and the chunks that came of them."""
+"""What was read: files as they were then, and the chunks that came of them."""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from memory.chunk import Chunk, chunk_id
-from memory.store import Store, in_parts, marks
-from memory.transcripts.model import Label, Transcript, Turn
+from memory.conversations import put_rows
+from memory.labels import strictest
+from memory.store import Store
+from memory.transcripts.model import Label, Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One ingested file as it was when it was read. ``path`` is relative to the home for its own files."""
+    """One ingested file as it was when it was read. ``path`` is relative to the home for its own files.
+
+    ``label`` is what the person marked it with. ``sha256`` is "" when it has to be read again whatever is in it.
+    ``duplicates`` counts the conversations in it that are in the memory from another file.
+    """
 
     path: str
     format: str
@@ -22,6 +28,7 @@ class SourceFile:
     mtime_ns: int
     label: Label = "normal"
     in_home: bool = False
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +59,60 @@ def touch_source(store: Store, source: SourceFile) -> None:
         connection.execute("UPDATE sources SET mtime_ns = ?, size_bytes = ? WHERE path = ?", values)
 
 
-def put_source(store: Store, source: SourceFile, transcript: Transcript | None, chunks: Sequence[Chunk]) -> Changed:
-    """Store a file's new state in one transaction: unchanged chunks keep their ids and vectors, others come and go."""
+def put_source(store: Store, source: SourceFile) -> int:
+    """Store what a file is; returns its number."""
     with store.transaction() as connection:
         connection.execute(
-            "INSERT INTO sources (path, format, sha256, size_bytes, mtime_ns, label, in_home, ingested_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET format = excluded.format,"
+            "INSERT INTO sources (path, format, sha256, size_bytes, mtime_ns, label, in_home, ingested_at, duplicates)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET format = excluded.format,"
             " sha256 = excluded.sha256, size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,"
-            " label = excluded.label, ingested_at = excluded.ingested_at",
+            " label = excluded.label, ingested_at = excluded.ingested_at, duplicates = excluded.duplicates",
             (
-                *(source.path, source.format, source.sha256, source.size_bytes, source.mtime_ns),
-                *(source.label, source.in_home, datetime.now(UTC).isoformat(timespec="seconds")),
+                *(source.path, source.format, source.sha256, source.size_bytes, source.mtime_ns, source.label),
+                *(source.in_home, datetime.now(UTC).isoformat(timespec="seconds"), source.duplicates),
             ),
         )
-        source_id = connection.execute("SELECT id FROM sources WHERE path = ?", (source.path,)).fetchone()[0]
-        conversation_id = _put_conversation(connection, source_id, transcript) if transcript else None
-        origin = f"conversation:{transcript.id}" if transcript else source.path
-        return _put_chunks(connection, source_id, conversation_id, origin, chunks)
+        return int(connection.execute("SELECT id FROM sources WHERE path = ?", (source.path,)).fetchone()[0])
+
+
+def put_document(store: Store, source: SourceFile, chunks: Sequence[Chunk]) -> Changed:
+    """Store a document's new state in one transaction; unchanged chunks keep their ids and vectors."""
+    with store.transaction() as connection:
+        return _put_chunks(connection, put_source(store, source), None, source.path, chunks)
+
+
+def put_conversation(
+    store: Store,
+    source_path: str,
+    transcript: Transcript,
+    chunks: Sequence[Chunk],
+    redactions: Mapping[str, int] | None,
+    *,
+    first: int = 0,
+) -> Changed:
+    """Store a conversation's new state, taking it over from another file where it was in one.
+
+    Turns before ``first`` stand in the store already. Unchanged chunks keep their ids and vectors.
+    """
+    with store.transaction() as connection:
+        source_id = connection.execute("SELECT id FROM sources WHERE path = ?", (source_path,)).fetchone()[0]
+        number = put_rows(connection, source_id, transcript, redactions, first=first)
+        connection.execute("UPDATE chunks SET source_id = ? WHERE conversation_id = ?", (source_id, number))
+        return _put_chunks(connection, source_id, number, f"conversation:{transcript.id}", chunks)
+
+
+def remove_conversations(store: Store, transcript_ids: Iterable[str]) -> int:
+    """Take conversations and their chunks out of the memory; returns how many chunks went."""
+    removed = 0
+    with store.transaction() as connection:
+        for transcript_id in transcript_ids:
+            query = "SELECT id, source_id FROM conversations WHERE transcript_id = ?"
+            if row := connection.execute(query, (transcript_id,)).fetchone():
+                removed += _put_chunks(connection, row["source_id"], row["id"], "", []).removed
+                connection.execute("DELETE FROM conversations WHERE id = ?", (row["id"],))
+        # Another file may hold what was the same conversation: it is looked at again when it is given again.
+        connection.execute("UPDATE sources SET sha256 = '' WHERE duplicates > 0")
+    return removed
 
 
 def remove_source(store: Store, path: str) -> int:
@@ -77,58 +121,24 @@ def remove_source(store: Store, path: str) -> int:
         row = connection.execute("SELECT id FROM sources WHERE path = ?", (path,)).fetchone()
         if row is None:
             return 0
-        changed = _put_chunks(connection, row["id"], None, path, [])
+        query = "SELECT transcript_id FROM conversations WHERE source_id = ?"
+        talks = [talk[0] for talk in connection.execute(query, (row["id"],))]
+        removed = remove_conversations(store, talks) if talks else 0
+        removed += _put_chunks(connection, row["id"], None, path, []).removed
         connection.execute("DELETE FROM sources WHERE id = ?", (row["id"],))
-        return changed.removed
+        return removed
 
 
-def conversation_source(store: Store, transcript_id: str) -> tuple[str, int] | None:
-    """(path, number of turns) of a stored conversation; None when it is not known."""
-    with store.locked() as connection:
-        row = connection.execute(
-            "SELECT s.path, (SELECT count(*) FROM turns t WHERE t.conversation_id = c.id) AS turns"
-            " FROM conversations c JOIN sources s ON s.id = c.source_id WHERE c.transcript_id = ?",
-            (transcript_id,),
-        ).fetchone()
-    return (row["path"], row["turns"]) if row else None
+def note_duplicate(store: Store, path: str) -> None:
+    """Count that a conversation of this file was taken over by another file that has more of it."""
+    with store.transaction() as connection:
+        connection.execute("UPDATE sources SET duplicates = duplicates + 1 WHERE path = ?", (path,))
 
 
-def turn_ids_elsewhere(store: Store, ids: Iterable[str], transcript_id: str) -> set[str]:
-    """Those of ``ids`` that another conversation holds already (a resumed session repeats its beginning)."""
-    found: set[str] = set()
-    with store.locked() as connection:
-        for part in in_parts(list(ids)):
-            rows = connection.execute(
-                "SELECT DISTINCT t.id FROM turns t JOIN conversations c ON c.id = t.conversation_id"  # noqa: S608 - only marks are put in
-                f" WHERE t.id IN ({marks(part)}) AND c.transcript_id != ? AND c.format = 'claude-code'",
-                (*part, transcript_id),
-            )
-            found.update(row["id"] for row in rows)
-    return found
-
-
-def conversations(store: Store) -> Iterator[Transcript]:
-    """Every conversation with its turns, oldest first; each is read when it is asked for."""
-    with store.locked() as connection:
-        rows = connection.execute(
-            "SELECT c.*, s.path AS source_path, s.in_home FROM conversations c JOIN sources s ON s.id = c.source_id"
-            " ORDER BY c.started_at, c.transcript_id"
-        ).fetchall()
-    for row in rows:
-        with store.locked() as connection:
-            turns = connection.execute(
-                "SELECT * FROM turns WHERE conversation_id = ? ORDER BY position", (row["id"],)
-            ).fetchall()
-        yield Transcript(
-            id=row["transcript_id"],
-            format=row["format"],
-            path=store.path.parent / row["source_path"],
-            turns=tuple(_turn(turn) for turn in turns),
-            own=bool(row["own"]),
-            started_at=row["started_at"],
-            title=row["title"],
-            dropped=json.loads(row["dropped"]),
-        )
+def read_again(store: Store) -> None:
+    """Have every file read whole when it is given the next time, whatever its size and time say."""
+    with store.transaction() as connection:
+        connection.execute("UPDATE sources SET sha256 = ''")
 
 
 def _source_file(row: sqlite3.Row) -> SourceFile:
@@ -140,70 +150,28 @@ def _source_file(row: sqlite3.Row) -> SourceFile:
         row["mtime_ns"],
         row["label"],
         bool(row["in_home"]),
+        row["duplicates"],
     )
-
-
-def _turn(row: sqlite3.Row) -> Turn:
-    return Turn(
-        id=row["id"],
-        role=row["role"],
-        text=row["text"],
-        line=row["line"],
-        rationale=row["rationale"],
-        timestamp=row["timestamp"],
-        trust=row["trust"],
-        label=row["label"],
-        spoken_by=row["spoken_by"],
-        base_sha256=row["base_sha256"],
-        shown_memories=tuple(json.loads(row["shown_memories"])),
-        approved=None if row["approved"] is None else bool(row["approved"]),
-        edited_text=row["edited_text"],
-        stopped=bool(row["stopped"]),
-    )
-
-
-def _put_conversation(connection: sqlite3.Connection, source_id: int, transcript: Transcript) -> int:
-    connection.execute(
-        "INSERT INTO conversations (source_id, transcript_id, format, own, started_at, title, dropped)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source_id) DO UPDATE SET transcript_id = excluded.transcript_id,"
-        " own = excluded.own, started_at = excluded.started_at, title = excluded.title, dropped = excluded.dropped",
-        (
-            *(source_id, transcript.id, transcript.format, transcript.own, transcript.started_at, transcript.title),
-            json.dumps(transcript.dropped),
-        ),
-    )
-    row = connection.execute("SELECT id FROM conversations WHERE source_id = ?", (source_id,)).fetchone()
-    conversation_id = int(row[0])
-    connection.execute("DELETE FROM turns WHERE conversation_id = ?", (conversation_id,))
-    connection.executemany(
-        f"INSERT INTO turns VALUES ({marks(range(16))})",  # noqa: S608 - only marks are put in
-        [
-            (
-                *(conversation_id, position, turn.id, turn.role, turn.text, turn.line, turn.rationale, turn.timestamp),
-                *(turn.trust, turn.label, turn.spoken_by, turn.base_sha256, json.dumps(turn.shown_memories)),
-                *(turn.approved, turn.edited_text, turn.stopped),
-            )
-            for position, turn in enumerate(transcript.turns)
-        ],
-    )
-    return conversation_id
 
 
 def _put_chunks(
     connection: sqlite3.Connection, source_id: int, conversation_id: int | None, origin: str, chunks: Sequence[Chunk]
 ) -> Changed:
-    """Make the source's chunks these: the id says what is the same; a moved chunk only gets its new line."""
-    wanted = {chunk_id(origin, chunk.text): chunk for chunk in reversed(chunks)}
-    present = {
-        row["id"]: row
-        for row in connection.execute(
-            "SELECT id, number, text_hash, search_text FROM chunks WHERE source_id = ?", (source_id,)
-        )
-    }
+    """Make the chunks of a document or conversation these; the id says what is the same.
+
+    A moved chunk only gets its new line. The same words twice are one chunk with the stricter of the labels.
+    """
+    wanted: dict[str, Chunk] = {}
+    for chunk in chunks:
+        key = chunk_id(origin, chunk.text)
+        first = wanted.get(key)
+        wanted[key] = replace(first, label=strictest(first.label, chunk.label)) if first else chunk
+    query = "SELECT id, number, text_hash, search_text FROM chunks WHERE source_id = ? AND conversation_id IS ?"
+    present = {row["id"]: row for row in connection.execute(query, (source_id, conversation_id))}
     stale = [row for key, row in present.items() if key not in wanted or wanted[key].search_text != row["search_text"]]
     connection.executemany("DELETE FROM chunks WHERE number = ?", [(row["number"],) for row in stale])
     gone = {row["id"] for row in stale}
-    fresh = {key: chunk for key, chunk in reversed(wanted.items()) if key not in present or key in gone}
+    fresh = {key: chunk for key, chunk in wanted.items() if key not in present or key in gone}
     connection.executemany(
         "INSERT INTO chunks (id, source_id, conversation_id, text, search_text, text_hash, kind, heading, line_start,"
         " line_end, message_id, message_ids, timestamp, trust, label) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -23,7 +23,7 @@ class Store:
         self._lock = threading.RLock()
         self._is_closed = False
         self._connection = open_database(db_file)
-        self._digest_key = bytes.fromhex(self._meta("digest_key"))
+        self._digest_key = bytes.fromhex(self.meta("digest_key"))
 
     @contextmanager
     def locked(self) -> Iterator[sqlite3.Connection]:
@@ -38,18 +38,26 @@ class Store:
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[sqlite3.Connection]:
-        """All or nothing; nested ones join the outer. ``keep=False`` undoes everything at the end (a rehearsal)."""
+        """All or nothing, nested ones too. ``keep=False`` undoes everything at the end (a rehearsal)."""
         with self.locked() as connection:
-            if connection.in_transaction:
-                yield connection
-                return
-            connection.execute("BEGIN IMMEDIATE")
+            is_inner = connection.in_transaction
+            connection.execute("SAVEPOINT inner_part" if is_inner else "BEGIN IMMEDIATE")
+
+            def undo() -> None:
+                connection.execute("ROLLBACK TO inner_part" if is_inner else "ROLLBACK")
+                if is_inner:
+                    connection.execute("RELEASE inner_part")
+
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # where the disk is full, SQLite has undone it by itself
+                    undo()
                 raise
-            connection.execute("COMMIT" if keep else "ROLLBACK")
+            if not keep:
+                undo()
+            else:
+                connection.execute("RELEASE inner_part" if is_inner else "COMMIT")
 
     def memories(self, ids: Sequence[str]) -> list[RecalledMemory]:
         """Chunks by id, in the order asked for; unknown ids are absent."""
@@ -135,7 +143,8 @@ class Store:
             self._is_closed = True
             self._connection.close()
 
-    def _meta(self, key: str) -> str:
+    def meta(self, key: str) -> str:
+        """One of the store's own values: digest_key, vector_generation, purges, label_rules."""
         with self.locked() as connection:
             return str(connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
 

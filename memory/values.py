@@ -1,9 +1,10 @@
 """What the memory hands out: recalled memories, receipts of writes, and the reports of an ingest."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from memory.transcripts.model import Label, Skipped, Trust
+from memory.transcripts.model import Label, Skipped, Transcript, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +59,28 @@ class IngestProgress:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What an ingest found and changed; counts are of this run, ``memories`` are chunks that are new."""
+    """What an ingest found and changed; counts are of this run.
+
+    ``conversations``, turns, ``rationales`` (replies with one), ``tool_calls`` and ``redactions`` (by kind) are what is
+    in the files that were read; ``unchanged`` files are not read, except in a dry run, and ``appended`` ones only from
+    where they were left. ``duplicates`` are conversations that another file gave already. ``memories`` are chunks that
+    are new, ``removed`` those that are gone. ``dropped`` counts by kind what is no part of a conversation.
+    """
 
     files: int = 0
     unchanged: int = 0
+    appended: int = 0
     formats: dict[str, int] = field(default_factory=dict)
     conversations: int = 0
     turns: int = 0
     human_turns: int = 0
     agent_turns: int = 0
     rationales: int = 0
+    tool_calls: int = 0
+    duplicates: int = 0
+    redactions: dict[str, int] = field(default_factory=dict)
     memories: int = 0
     removed: int = 0
-    duplicates: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
@@ -80,3 +90,34 @@ class IngestReport:
     def changed(self) -> bool:
         """True when the memory is not what it was before."""
         return bool(self.memories or self.removed or self.conversations)
+
+    def add(self, other: "IngestReport") -> None:
+        """Add another report, of one file, to this one."""
+        for each in fields(self):
+            mine, its = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, dict):
+                add_counts(mine, its)
+            elif isinstance(mine, list):
+                mine.extend(its)
+            elif not isinstance(mine, bool):
+                setattr(self, each.name, mine + its)
+
+    def count(self, transcript: Transcript) -> None:
+        """Add what is in one conversation."""
+        self.conversations += 1
+        for turn in transcript.turns:
+            self.turns += 1
+            self.human_turns += turn.role == "user"
+            self.agent_turns += turn.role == "assistant"
+            self.rationales += bool(turn.rationale)
+            self.tool_calls += len(turn.tool_calls)
+
+    def drop(self, counts: Mapping[str, int]) -> None:
+        """Add what was left out, by kind."""
+        add_counts(self.dropped, counts)
+
+
+def add_counts(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    """Add ``counts`` to ``total``, kind by kind."""
+    for kind, count in counts.items():
+        total[kind] = total.get(kind, 0) + count

@@ -2,8 +2,10 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memory.ranges import Cut, Range, moved
 from memory.scrub.base import base_spans
 from memory.scrub.formats import format_spans
 from memory.scrub.personal import personal_spans
@@ -20,10 +22,14 @@ MOST_ROUNDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """The text with placeholders such as ``[EMAIL_1]``, and how many were put in of each kind."""
+    """The text with placeholders such as ``[EMAIL_1]``, and how many were put in of each kind.
+
+    ``ranges`` are the ones that were given, moved along with the words they were on.
+    """
 
     text: str
     found: dict[str, int]
+    ranges: tuple[Range, ...] = ()
 
 
 class Scrubber:
@@ -38,7 +44,7 @@ class Scrubber:
         self._counts: Counter[str] = Counter()
         self._secrets: dict[str, str] = {}
 
-    def scrub(self, text: str) -> Scrubbed:
+    def scrub(self, text: str, ranges: Sequence[Range] = ()) -> Scrubbed:
         """``text`` without secrets and personal data, in time linear in its length."""
         found: Counter[str] = Counter()
         for match in PLACEHOLDER.finditer(text):  # numbers that the text already uses are not given again
@@ -47,8 +53,9 @@ class Scrubber:
             spans = self._spans(text)
             if not spans:
                 break
-            text = self._replaced(text, spans, found)
-        return Scrubbed(text, dict(sorted(found.items())))
+            text, cuts = self._replaced(text, spans, found)
+            ranges = moved(ranges, cuts)
+        return Scrubbed(text, dict(sorted(found.items())), tuple(ranges))
 
     def _spans(self, text: str) -> list[Span]:
         spans = base_spans(text) + format_spans(text) + personal_spans(text) + spoken_spans(text)
@@ -59,15 +66,18 @@ class Scrubber:
                 at = text.find(value, at + len(value))
         return joined(spans, [m.span() for m in PLACEHOLDER.finditer(text)])
 
-    def _replaced(self, text: str, spans: list[Span], found: Counter[str]) -> str:
+    def _replaced(self, text: str, spans: list[Span], found: Counter[str]) -> tuple[str, list[Cut]]:
         pieces = []
+        cuts = []
         at = 0
         for span in spans:
             value = text[span.start : span.end]
-            pieces += [text[at : span.start], self._placeholder(value, span)]
+            placeholder = self._placeholder(value, span)
+            pieces += [text[at : span.start], placeholder]
+            cuts.append(Cut(span.start, span.end, len(placeholder)))
             found[span.kind] += 1
             at = span.end
-        return "".join([*pieces, text[at:]])
+        return "".join([*pieces, text[at:]]), cuts
 
     def _placeholder(self, value: str, span: Span) -> str:
         key = value
