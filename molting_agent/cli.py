@@ -8,7 +8,8 @@ from memory.errors import UsageError
 from molting_agent.commands.ask import ask
 from molting_agent.commands.common import MoltGroup, home_option, open_config, open_home
 from molting_agent.commands.doctor import doctor
-from molting_agent.commands.memory import ingest, memory_group, recall
+from molting_agent.commands.ingest import ingest
+from molting_agent.commands.memory import memory_group, recall
 from molting_agent.commands.models import models_group
 from molting_agent.commands.molts import molts_group
 from molting_agent.commands.retrain import retrain

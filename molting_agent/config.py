@@ -5,14 +5,17 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 
 from memory.errors import HomeError, UsageError
 from memory.files import file_lock, write_atomic
 from memory.home import Home
+
+Rules = tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...]
+Value = str | int | float | bool | tuple[str, ...]
 
 
 class Section(BaseModel):
@@ -45,12 +48,21 @@ class ModelSettings(Section):
 
 
 class MemorySettings(Section):
-    """``[memory]``: what is remembered in a turn."""
+    """``[memory]``: what is remembered in a turn, and what of it may not be learnt from or leave the machine.
+
+    A rule with a ``/`` or ``*`` in it is a pattern of paths: ``*`` stays within one folder, ``**`` does not, a folder
+    stands for all in it, and what begins with neither ``/`` nor ``~`` may begin at any folder. Any other rule is a word
+    or phrase, found whole and in any case. ``memory/labels.py`` reads them, so that they hold for every program.
+    """
 
     k: int = Field(default=5, ge=0, le=50)
     """At most this many memories are shown with a question; 0 turns recall off."""
     budget_tokens: int = Field(default=400, ge=0, le=32_768)
     """The memories of one question take at most this much of the window."""
+    private: Rules = ()
+    """Remembered, but never learnt from and never sent away: paths like "~/work/client/**", words like "#medical"."""
+    never_train: Rules = ()
+    """Remembered, but never learnt from: paths such as "drafts/*.md", and words."""
 
 
 class RetrainSettings(Section):
@@ -73,7 +85,7 @@ class Config(Section):
     model: ModelSettings = ModelSettings()
     """Who talks, and how."""
     memory: MemorySettings = MemorySettings()
-    """What is remembered in a turn."""
+    """What is remembered in a turn, and what keeps to itself."""
     retrain: RetrainSettings = RetrainSettings()
     """How a molt is made."""
     ui: UiSettings = UiSettings()
@@ -114,7 +126,7 @@ def parse_config(text: str, path: Path) -> Config:
         raise HomeError(f"{place}: {'.'.join(keys)}: {_reason(first, keys)}") from None
 
 
-def set_value(home: Home, key: str, value: str | int | float | bool) -> Config:
+def set_value(home: Home, key: str, value: Value) -> Config:
     """Write one setting (``model.name``) into config.toml, leave everything else as it stands; gives the new settings.
 
     Errors: UsageError for an unknown key or a value that is not allowed; HomeError when the file is broken already.
@@ -156,7 +168,9 @@ def allowed_values(key: str) -> str:
     """What may stand for ``section.name``, such as ``a whole number, >= 0, <= 1024``."""
     section, _, name = key.partition(".")
     field = _fields(section)[name]
-    kind = {"str": "text", "int": "a whole number", "float": "a number"}[getattr(field.annotation, "__name__", "str")]
+    kind = {"str": "text", "int": "a whole number", "float": "a number", "tuple": "a list of texts"}[
+        getattr(field.annotation, "__name__", "str")
+    ]
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     limits = [
         f"{sign} {getattr(rule, word)}"
@@ -167,7 +181,7 @@ def allowed_values(key: str) -> str:
     return ", ".join([kind, *limits])
 
 
-def replace_value(text: str, section: str, name: str, value: str | int | float | bool) -> str:
+def replace_value(text: str, section: str, name: str, value: Value) -> str:
     """TOML text with ``section.name`` set; comments, order and blank lines stay (pure)."""
     literal = json.dumps(value, ensure_ascii=False)
     lines = text.splitlines()
@@ -235,4 +249,4 @@ def _reason(error: Any, keys: list[str]) -> str:
         return f"no such setting; {keys[0]} has: {', '.join(_fields(keys[0]))}"
     if len(keys) == 1:
         return f"{error['input']!r} is not allowed; it is a section: [{keys[0]}]"
-    return f"{error['input']!r} is not allowed; must be {allowed_values('.'.join(keys))}"
+    return f"{error['input']!r} is not allowed; must be {allowed_values('.'.join(keys[:2]))}"

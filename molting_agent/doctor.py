@@ -134,7 +134,12 @@ def _index(home: Home) -> Finding:
         memory.close()
     fact = f"{stats['memories']:,} memories of {stats['sources']:,} sources, {stats['vectors']:,} with a vector"
     if stats["vectors_missing"]:
-        return Finding("index", "warning", fact, "the rest is embedded while the app is open, or by: molt ingest")
+        return Finding(
+            "index",
+            "warning",
+            fact,
+            f"the rest is embedded while the app is open, or by: molt ingest {home.memory_file}",
+        )
     return Finding("index", "ok", fact)
 
 

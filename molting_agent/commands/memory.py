@@ -1,12 +1,9 @@
-"""``molt ingest``, ``molt recall`` and ``molt memory``: what goes into the memory, comes out of it, and leaves it."""
+"""``molt recall`` and ``molt memory``: what comes out of the memory, and single memories added and forgotten."""
 
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,10 +21,9 @@ from molting_agent.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from memory.api import Memory, ProgressCallback
+    from memory.api import Memory
     from memory.home import Home
-    from memory.transcripts.model import Label
-    from memory.values import IngestProgress, IngestReport, Receipt
+    from memory.values import Receipt
 
 
 @contextmanager
@@ -40,57 +36,6 @@ def opened(home: "Home") -> Iterator["Memory"]:
         yield memory
     finally:
         memory.close()
-
-
-@click.command(epilog="Example: molt ingest ~/.claude/projects ~/notes --dry-run")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Say what would be read, and change nothing.")
-@click.option(
-    "--label",
-    type=click.Choice(["normal", "private", "never-train"]),
-    default="normal",
-    show_default=True,
-    help="private and never-train are remembered, but no molt learns from them.",
-)
-@json_option
-@with_home
-def ingest(home: "Home", paths: tuple[Path, ...], dry_run: bool, label: str, as_json: bool) -> None:
-    """Read files and folders into the memory: markdown, own transcripts, OpenClaw and Claude Code logs.
-
-    What did not change since the last time is not read again.
-    """
-    with opened(home) as memory, progress_line() as on_progress:
-        report = memory.ingest(paths, label=cast("Label", label), dry_run=dry_run, on_progress=on_progress)
-        embedded = 0 if dry_run else memory.fill_vectors(on_progress)
-    if as_json:
-        print_json({**asdict(report), "embedded": embedded})
-        return
-    print_report(report, embedded)
-
-
-def print_report(report: "IngestReport", embedded: int) -> None:
-    """The counts of an ingest, and what was skipped and why."""
-    rows = [
-        ("files", f"{report.files:,}" + (f" ({report.unchanged:,} unchanged)" if report.unchanged else "")),
-        ("conversations", f"{report.conversations:,}"),
-        ("turns", f"{report.turns:,} ({report.human_turns:,} human, {report.agent_turns:,} agent)"),
-        ("rationales", f"{report.rationales:,}"),
-        ("memories", f"{report.memories:,} new, {report.removed:,} removed, {report.duplicates:,} known already"),
-        ("embedded", f"{embedded:,}"),
-    ]
-    if report.formats:
-        rows.insert(1, ("formats", ", ".join(f"{name} {count}" for name, count in sorted(report.formats.items()))))
-    if report.dropped:
-        rows.append(("dropped", ", ".join(f"{why} {count:,}" for why, count in sorted(report.dropped.items()))))
-    reasons = Counter(skipped.reason for skipped in report.skipped)
-    rows.append(("skipped", f"{len(report.skipped):,}"))
-    if report.dry_run:
-        click.echo("Nothing was changed; this is what would be read:")
-    print_table(rows)
-    for reason, count in reasons.most_common(10):
-        first = next(skipped for skipped in report.skipped if skipped.reason == reason)
-        place = f"{first.path}:{first.line}" if first.line else str(first.path)
-        say(f"  {count:,} x {reason}, such as {place}")
 
 
 @click.command(epilog='Example: molt recall "when do the backups run"')
@@ -175,23 +120,3 @@ def print_receipts(receipts: list["Receipt"], as_json: bool) -> None:
     for receipt in receipts:
         place = f"{receipt.path}:{receipt.line}" if receipt.line else receipt.path
         say(f"{receipt.action}  {place}  [{receipt.id}]  {shorten(receipt.text)}")
-
-
-@contextmanager
-def progress_line() -> Iterator["ProgressCallback | None"]:
-    """A bar on a terminal, nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(now: "IngestProgress") -> None:
-            if now.phase not in tasks:
-                tasks[now.phase] = bar.add_task(now.phase, total=now.total or None)
-            bar.update(tasks[now.phase], completed=now.done, total=now.total or None)
-
-        yield show

@@ -1,11 +1,13 @@
 """``molt sessions``: the conversations of a home, listed, searched and exported."""
 
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from memory.errors import UsageError
 from memory.files import write_atomic
 from molting_agent.commands.common import (
     MoltGroup,
@@ -17,10 +19,11 @@ from molting_agent.commands.common import (
     shorten,
     with_home,
 )
+from molting_agent.commands.memory import opened
 
 if TYPE_CHECKING:
     from memory.home import Home
-    from molting_agent.session import SessionTurn
+    from molting_agent.session import Session, SessionTurn
 
 
 @click.group(cls=MoltGroup, name="sessions", epilog="Example: molt sessions ls")
@@ -72,18 +75,40 @@ def search(home: "Home", words: tuple[str, ...], as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write there, not to stdout.")
 @with_home
 def export(home: "Home", session_id: str, output: Path | None) -> None:
-    """Write a conversation (its ID, or last) as markdown."""
-    from molting_agent.session import Session, SessionList
+    """Write a conversation (its ID, or last) as markdown; it ends before the first private turn."""
+    from molting_agent.session import Session, SessionList, shorten_title
 
     session, aside = Session.load(SessionList(home.sessions_dir).find(session_id))
     for line in aside:
         say(line, err=True)
-    text = as_markdown(session.title, session.turns)
+    title, turns = session.title, exportable(home, session)
+    if withheld := len(session.turns) - len(turns):
+        say(f"{withheld} turns are left out: a private one, and what follows it", err=True)
+        title = shorten_title(turns[0].text)  # the whole conversation's may say what was private
+    text = as_markdown(title, turns)
     if output:
         write_atomic(output, text)
-        click.echo(f"{output}: {len(session.turns)} turns", err=True)
+        click.echo(f"{output}: {len(turns)} turns", err=True)
     else:
         say(text.rstrip("\n"))
+
+
+def exportable(home: "Home", session: "Session") -> list["SessionTurn"]:
+    """The turns before the first private one, by the labels in the memory. Errors: UsageError when there are none."""
+    from memory.labels import withhold
+
+    with opened(home) as memory:
+        memory.sync()
+        known = memory.conversation(session.id)
+    if known is None:
+        if session.turns:
+            raise UsageError(f"{session.path}: what is private in it is not known; see: molt doctor")
+        return []
+    ids = {turn.id for turn in withhold(known).turns}
+    turns = list(takewhile(lambda turn: turn.message_id in ids, session.turns))
+    if session.turns and not turns:
+        raise UsageError(f"{session.path}: private from its first words; nothing was written")
+    return turns
 
 
 def as_markdown(title: str, turns: list["SessionTurn"]) -> str:
