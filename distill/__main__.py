@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from distill.commands.teach import teach
 from distill.config import DistillConfig, load_config
 from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
 from distill.reporter import Reporter, Stopped
@@ -19,6 +20,9 @@ from memory.home import Home
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """From conversations to a judged, exported student."""
+
+
+main.add_command(teach)
 
 
 @main.command(epilog="Example: python -m distill train --home ~/claudio --minutes 20 --set epochs=2")

@@ -1,0 +1,1 @@
+"""The commands of ``python -m distill``, one a file."""

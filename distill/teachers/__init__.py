@@ -1,0 +1,1 @@
+"""Writing teachers: they answer the person's questions with reply and rationale, and every answer is kept at once."""
