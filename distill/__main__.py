@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from distill.commands.dataset import dataset
 from distill.commands.teach import teach
 from distill.config import DistillConfig, load_config
 from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
@@ -22,6 +23,7 @@ def main() -> None:
     """From conversations to a judged, exported student."""
 
 
+main.add_command(dataset)
 main.add_command(teach)
 
 

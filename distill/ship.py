@@ -27,14 +27,7 @@ def ship_first_molt(sources: Sequence[Path], out: Path, home_dir: Path | None, c
     Run again with the same ``home_dir``, it goes on where it stopped. Errors: TrainingError when the gate turns the
     molt down or it is too large.
     """
-    home = Home(home_dir or Path(tempfile.mkdtemp(prefix="molting-ship-")))
-    home.make_folders()
-    package = resources.files("identity")
-    for name, target in FILES.items():
-        (home.identity_dir / target).write_bytes(package.joinpath(name).read_bytes())
-    memory = Memory(home)
-    memory.ingest(sources)
-    memory.close()
+    home = first_home(sources, home_dir or Path(tempfile.mkdtemp(prefix="molting-ship-")))
     home.training_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     registry = Registry(home.molts_dir)
     with file_lock(home.training_dir / "lock"):
@@ -50,6 +43,19 @@ def ship_first_molt(sources: Sequence[Path], out: Path, home_dir: Path | None, c
     if champion.adapter.stat().st_size > LIMIT_BYTES:
         raise TrainingError(f"{champion.adapter} is larger than {LIMIT_BYTES:,} bytes; lower lora_rank")
     return pack(champion.path, out)
+
+
+def first_home(sources: Sequence[Path], folder: Path) -> Home:
+    """A home in ``folder`` with the sample person's identity files that has read ``sources``."""
+    home = Home(folder)
+    home.make_folders()
+    package = resources.files("identity")
+    for name, target in FILES.items():
+        (home.identity_dir / target).write_bytes(package.joinpath(name).read_bytes())
+    memory = Memory(home)
+    memory.ingest(sources)
+    memory.close()
+    return home
 
 
 def pack(molt: Path, out: Path) -> str:
