@@ -65,6 +65,8 @@ class EngineClient:
                 stderr=stderr,
                 # Ctrl+C in the terminal is for the app; the worker ends when its stdin closes.
                 start_new_session=True,
+                # Threads that wait by spinning hold the core that the others need as soon as anything else computes.
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},
             )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._info = None
