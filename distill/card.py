@@ -1,5 +1,6 @@
 """The data card of a written dataset: every figure counted from its rows, for a person to read."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -33,6 +34,7 @@ def figures(examples: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any]:
         "grounds": dict(Counter(why for row in examples for why in row["target_grounds"]).most_common()),
         "pairs": dict(Counter(row["kind"] for row in pairs).most_common()),
         "placeholders": dict(_placeholders(examples).most_common()),
+        "tokens_sha256": hashlib.sha256(repr([row["tokens"] for row in examples]).encode()).hexdigest(),
     }
 
 
@@ -113,12 +115,12 @@ def card(examples: Sequence[Row], pairs: Sequence[Row], made: dict[str, Any]) ->
         + _table(("kind", "pairs"), found["pairs"].items()),
         "## Topics\n\nGroups of conversations by their words (TF-IDF, non-negative factors); each conversation counts "
         "in one group.\n\n" + _topics(topics(examples)),
-        _how(made),
+        _how(made, found["tokens_sha256"]),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _how(made: dict[str, Any]) -> str:
+def _how(made: dict[str, Any], tokens_sha256: str) -> str:
     removed = made.get("rows_removed", 0)
     lines = [
         "## How it was made",
@@ -134,6 +136,7 @@ def _how(made: dict[str, Any]) -> str:
         lines.append(f"{removed:,} rows were removed since because their source was forgotten.")
     settings = [(key, f"`{value}`") for key, value in made["config"].items()]
     hashes = [(f"sha256 of {name}", f"`{value}`") for name, value in made["sha256"].items()]
+    hashes.append(("sha256 of the tokens of all examples", f"`{tokens_sha256}`"))
     return "\n\n".join([*lines, _table(("setting", "value"), [*settings, *hashes])])
 
 

@@ -85,6 +85,7 @@ def write(folder: Path, examples: Sequence[Row], pairs: Sequence[Row], made: dic
         (new / FIGURES).write_text(json.dumps(contents, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         (new / CARD).write_text(card(examples, pairs, made), encoding="utf-8")
         for path in new.iterdir():
+            path.chmod(0o600)
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         fsync_folder(new)

@@ -7,9 +7,10 @@ from typing import Any
 
 MIN_REPLY_WORDS = 2
 SHINGLE_WORDS = 3
-# 256 permutations and a bias to recall: what the index offers is compared exactly afterwards, so only misses cost.
 PERMUTATIONS = 256
-RECALL_WEIGHTS = (0.1, 0.9)
+# The chance that a pair at the threshold is never compared. What the index offers is compared exactly afterwards, so
+# that offering too much costs a moment and offering too little a missed copy.
+MOST_MISSED = 1e-4
 
 ERROR, LIMIT, INTERRUPTED = "error message", "limit reached", "interrupted"
 STOCK, REFUSAL, SHORT = "stock phrase", "stock refusal", "fewer words than min_reply_words"
@@ -35,14 +36,17 @@ _PROGRAMS: dict[str, str] = {
     LIMIT: r"""
         prompt\ is\ too\ long\b | conversation\ (?:is\ )?too\ long\b | context\ (?:length|window)\ exceeded\b
       | (?:claude(?:\ ai|\ code)?\ )?(?:usage|session|weekly|message|rate)\ limit\ (?:reached|exceeded|hit)\b
-      | you(?:'ve|\ have)?\ (?:hit|reached|exceeded)\ (?:your|the)\ (?:[\w-]+\ ){0,4}(?:limit|quota)\b
+      | you(?:'ve|\ have)?\ (?:hit|reached|exceeded)\ (?:your|the)\ (?:(?:current|usage|session|weekly|daily|monthly
+        |hourly|message|rate|free|plan|maximum|api|opus|sonnet|gpt\S*|tier)\ ){1,4}(?:limit|quota)\b
+      | you(?:'ve|\ have)?\ (?:hit|reached)\ your\ limit\s*(?:[·∙|]|for\ |,?\ resets|$)
       | \d+-hour\ limit\ reached\b | credit\ balance\ is\ too\ low\b | too\ many\ requests\b | quota\ exceeded\b
       | (?:this|your)\ (?:conversation|chat)\ (?:has\ )?(?:reached|exceeded)\ (?:its|the)\ [\w\ ]{0,20}limit\b
     """,
     ERROR: r"""
         api\ error\b\s*[:(\d] | (?:http\ )?error:?\ [45]\d\d\b | \{"type":\s*"error" | \{"error":
       | (?:connection|network|internal\ server|authentication|overloaded|timeout)[ _]error\b
-      | (?:the\ )?request\ timed\ out\b | invalid\ api\ key\b | oauth\ token\ (?:has\ expired|revoked)\b
+      | (?:the\ )?request\ timed\ out(?:[.!]?$|[.!]\ (?:please|try|check)\b)
+      | invalid\ api\ key\b | oauth\ token\ (?:has\ expired|revoked)\b
       | please\ run\ /login\b | (?:hmm[.…]*\s*)?something\ went\ wrong\b
       | (?:there\ was\ |sorry,\ there\ was\ )?an\ (?:unexpected\ )?error\ (?:generating|occurred|while)\b
       | (?:unable\ to|failed\ to|could\ not)\ (?:connect\ to|reach)\ (?:the\ )?(?:api|anthropic|openai|server)\b
@@ -135,8 +139,7 @@ def near_copies(texts: Sequence[str], jaccard: float) -> dict[int, int]:
     import numpy as np
     from datasketch import MinHash, MinHashLSH
 
-    # Above 0.95 the optimiser would take a single band, which the index refuses.
-    index = MinHashLSH(threshold=min(jaccard, 0.95), num_perm=PERMUTATIONS, weights=RECALL_WEIGHTS)
+    index = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(jaccard))
     empty = MinHash(num_perm=PERMUTATIONS, hashfunc=lambda value: value)
     kept: dict[int, Any] = {}
     copies: dict[int, int] = {}
@@ -155,6 +158,15 @@ def near_copies(texts: Sequence[str], jaccard: float) -> dict[int, int]:
             index.insert(number, sketch)
             kept[number] = shingles
     return copies
+
+
+def _bands(jaccard: float) -> tuple[int, int]:
+    """(bands, rows of each): the most selective whose chance 1 - (1 - s^rows)^bands to offer a pair is high enough."""
+    for rows in range(PERMUTATIONS // 2, 1, -1):
+        bands = PERMUTATIONS // rows
+        if (1 - jaccard**rows) ** bands <= MOST_MISSED:
+            return bands, rows
+    return PERMUTATIONS, 1
 
 
 def _shingles(text: str) -> Iterable[int]:

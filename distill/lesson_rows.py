@@ -54,7 +54,6 @@ def write_dataset(home: Home, out: Path, config: DistillConfig, *, model_name: s
         "sha256": {
             "the base model": model.source_sha256,
             "the identity": _sha256(collected.system),
-            "the examples' tokens": _sha256(repr([row["tokens"] for row in examples])),
         },
     }
     return write(out, examples, pairs, made)

@@ -273,8 +273,11 @@ class Agent:
         return self.memory.add(text)
 
     def forget(self, memory_id: str) -> list[Receipt]:
-        """Remove a memory everywhere in the home; it leaves this conversation's prompt too."""
+        """Remove a memory everywhere in the home, datasets included; it leaves this conversation's prompt too."""
+        from distill.forget import forget_receipts
+
         receipts = self.memory.forget([memory_id])
+        forget_receipts(self.memory.home, receipts)
         self._shown.pop(memory_id, None)
         return receipts
 

@@ -104,8 +104,11 @@ def ls(home: "Home", limit: int, as_json: bool) -> None:
 @with_home
 def forget(home: "Home", ids: tuple[str, ...], as_json: bool) -> None:
     """Remove memories by their IDS: from their files, transcripts and every index of this home."""
+    from distill.forget import forget_receipts
+
     with opened(home) as memory:
         receipts = memory.forget(ids)
+    forget_receipts(home, receipts)
     missing = sorted(set(ids) - {receipt.id for receipt in receipts})
     print_receipts(receipts, as_json)
     if missing:
