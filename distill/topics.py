@@ -9,7 +9,7 @@ CONVERSATIONS_A_TOPIC = 8
 WORDS_A_TOPIC = 6
 # A word that stands in one conversation only groups nothing; names are kept when they come back.
 FEWEST_CONVERSATIONS = 3
-LARGEST_SHARE = 0.3
+LARGEST_SHARE = 0.4
 
 # Beside scikit-learn's English list: what people type without apostrophes, talk about talking, and Portuguese.
 _MORE_STOP_WORDS = """
