@@ -6,13 +6,13 @@ did not type (meta, compaction, side chains, tool results, wrapper tags) is left
 """
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from memory.transcripts.lines import clean_text, content_blocks, dict_field, read_json_lines, text_field
-from memory.transcripts.model import Skipped, Transcript, Turn
+from memory.transcripts.conversation import Conversation, Reply
+from memory.transcripts.fields import block_texts, clean_text, content_blocks, dict_field, text_field
+from memory.transcripts.lines import LogFile, read_records
+from memory.transcripts.model import Reading, Transcript
 
 STRIPPED_TAGS = (
     "system-reminder|command-name|command-message|command-contents|local-command-stdout|local-command-stderr|"
@@ -33,173 +33,143 @@ _FLAGS = {
 }
 
 
-@dataclass(slots=True)
-class _Reply:
-    """The blocks of one assistant message, gathered over its lines."""
+def read(log: LogFile, reading: Reading, start: tuple[int, int] = (0, 0)) -> Iterator[Transcript]:
+    """The session in ``log`` from ``start`` on; see the module's description for what is left out. Raises OSError.
 
-    id: str
-    line: int
-    timestamp: str
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    tool_calls: int = 0
+    A file of side chains alone (``agent-*.jsonl``) holds no conversation: what it holds is counted in ``reading``.
+    """
+    session = _Session(log)
+    for line, offset, record in read_records(log, session.conversation.skipped, start):
+        session.add(line, offset, record)
+    if session.is_side_chain:
+        reading.dropped.update(session.conversation.dropped)
+        reading.skipped.extend(session.conversation.skipped)
+    else:
+        yield session.finish()
 
 
-def read(path: Path) -> Transcript:
-    """The session in ``path``; see the module's description for what is left out. Raises OSError."""
-    skipped: list[Skipped] = []
-    dropped: Counter[str] = Counter()
-    items: list[Turn | _Reply] = []
-    replies: dict[tuple[str, str], _Reply] = {}
-    seen_uuids: set[str] = set()
-    session = title = started_at = ""
-    for line, record in read_json_lines(path, skipped):
-        session = session or text_field(record, "sessionId")
+class _Session:
+    """One file while its lines are read."""
+
+    def __init__(self, log: LogFile) -> None:
+        self.conversation = Conversation(log.path, "claude-code")
+        self._stem = log.path.stem
+        self._sessions: dict[str, None] = {}
+        self._replies: dict[tuple[str, str], Reply] = {}
+        self._seen: set[int] = set()
+        self._title = self._started_at = ""
+        self._was_said = False
+
+    @property
+    def is_side_chain(self) -> bool:
+        """Whether there is nothing here but the talk of sub-agents."""
+        return not self._was_said and self.conversation.dropped["side chain"] > 0
+
+    def finish(self) -> Transcript:
+        """The session is named as its file where a record agrees: a resumed one begins with another's records."""
+        name = self._stem if self._stem in self._sessions else next(iter(self._sessions), self._stem)
+        return self.conversation.finish(name, started_at=self._started_at, title=self._title)
+
+    def add(self, line: int, offset: int, record: dict[str, Any]) -> None:
+        """One record of the file."""
+        if session := text_field(record, "sessionId"):
+            self._sessions.setdefault(session)
         kind = record.get("type")
         if kind == "summary":
-            title = text_field(record, "summary") or title  # no uuid: the last one wins
-        if kind in ("user", "assistant", "attachment"):
-            reason = _left_out(record, seen_uuids)
-            if reason:
-                dropped[reason] += 1
-                continue
-            started_at = started_at or text_field(record, "timestamp")
+            self._title = text_field(record, "summary") or self._title  # no uuid: the last one wins
+        if kind not in ("user", "assistant", "attachment"):
+            self.conversation.dropped[clean_text(kind) or "record without a type"] += 1
+            return
+        if reason := self._left_out(record):
+            self.conversation.dropped[reason] += 1
+            return
+        self._was_said = True
+        self._started_at = self._started_at or text_field(record, "timestamp")
         if kind == "user":
-            _human(record, line, items, dropped)
+            self._user(record, line, offset)
         elif kind == "assistant":
-            _assistant(record, line, items, replies)
-        elif kind == "attachment":
-            _attachment(record, line, items, dropped)
+            self._assistant(record, line)
         else:
-            dropped[clean_text(kind) or "record without a type"] += 1
-    return Transcript(
-        id=session or path.stem,
-        format="claude-code",
-        path=path,
-        turns=tuple(_turns(items, dropped)),
-        started_at=started_at,
-        title=title,
-        skipped=tuple(skipped),
-        dropped=dict(dropped),
-    )
+            self._attachment(record, line, offset)
 
+    def _left_out(self, record: dict[str, Any]) -> str:
+        """Why a record is no part of the conversation; "" when it is."""
+        for flag, reason in _FLAGS.items():
+            if record.get(flag) is True:
+                return reason
+        message = dict_field(record, "message")
+        if message.get("model") == "<synthetic>":
+            return "synthetic"
+        uuid = text_field(record, "uuid")
+        if uuid and hash(uuid) in self._seen:
+            return "repeated uuid"
+        if uuid and (message or "attachment" in record):  # a damaged copy must not hide a whole one
+            self._seen.add(hash(uuid))
+        return ""
 
-def _left_out(record: dict[str, Any], seen_uuids: set[str]) -> str:
-    """Why a record is no part of the conversation; "" when it is."""
-    for flag, reason in _FLAGS.items():
-        if record.get(flag) is True:
-            return reason
-    if dict_field(record, "message").get("model") == "<synthetic>":
-        return "synthetic"
-    uuid = text_field(record, "uuid")
-    if uuid and uuid in seen_uuids:
-        return "repeated uuid"
-    if isinstance(record.get("message"), dict) or "attachment" in record:  # a damaged copy must not hide a whole one
-        seen_uuids.add(uuid)
-    return ""
+    def _user(self, record: dict[str, Any], line: int, offset: int) -> None:
+        """What the person typed in this record, or what the tools returned."""
+        blocks = content_blocks(dict_field(record, "message").get("content"))
+        results = [block for block in blocks if block.get("type") == "tool_result"]
+        for block in results:
+            failed = block.get("is_error") is True
+            self.conversation.result(
+                text_field(block, "tool_use_id") or "?", block_texts(block.get("content")), failed=failed
+            )
+        if results:
+            return
+        origin = dict_field(record, "origin").get("kind")
+        if origin not in (None, "human"):
+            self.conversation.dropped[f"origin {clean_text(origin)}".strip()] += 1
+            return
+        self._typed(record, blocks, line, offset)
 
+    def _attachment(self, record: dict[str, Any], line: int, offset: int) -> None:
+        """A command that was queued while the agent worked is real user text; other attachments are context files."""
+        attachment = dict_field(record, "attachment")
+        if attachment.get("type") != "queued_command":
+            self.conversation.dropped[f"attachment {clean_text(attachment.get('type'))}".strip()] += 1
+            return
+        origin = dict_field(attachment, "origin").get("kind")
+        if attachment.get("isMeta") is True or origin not in (None, "human"):
+            self.conversation.dropped["queued by the program"] += 1
+            return
+        self._typed(record, content_blocks(attachment.get("prompt")), line, offset)
 
-def _human(record: dict[str, Any], line: int, items: list[Turn | _Reply], dropped: Counter[str]) -> None:
-    """Add what the person typed in this record, if anything."""
-    blocks = content_blocks(dict_field(record, "message").get("content"))
-    if any(block.get("type") == "tool_result" for block in blocks):
-        dropped["tool result"] += 1
-        return
-    origin = dict_field(record, "origin").get("kind")
-    if origin not in (None, "human"):
-        dropped[f"origin {clean_text(origin)}"] += 1
-        return
-    _add_typed(record, blocks, line, items, dropped)
+    def _typed(self, record: dict[str, Any], blocks: list[dict[str, Any]], line: int, offset: int) -> None:
+        texts = [typed_text(text_field(block, "text")) for block in blocks if block.get("type") == "text"]
+        for block in blocks:
+            if block.get("type") != "text":
+                self.conversation.dropped[f"block {clean_text(block.get('type'))}".strip()] += 1
+        text = "\n\n".join(part for part in texts if part)
+        timestamp = text_field(record, "timestamp")
+        self.conversation.human(text_field(record, "uuid"), text, line, timestamp=timestamp, offset=offset)
 
-
-def _attachment(record: dict[str, Any], line: int, items: list[Turn | _Reply], dropped: Counter[str]) -> None:
-    """A command that was queued while the agent worked is real user text; other attachments are context files."""
-    attachment = dict_field(record, "attachment")
-    if attachment.get("type") != "queued_command":
-        dropped[f"attachment {clean_text(attachment.get('type'))}".strip()] += 1
-        return
-    origin = dict_field(attachment, "origin").get("kind")
-    if attachment.get("isMeta") is True or origin not in (None, "human"):
-        dropped["queued by the program"] += 1
-        return
-    _add_typed(record, content_blocks(attachment.get("prompt")), line, items, dropped)
-
-
-def _add_typed(
-    record: dict[str, Any], blocks: list[dict[str, Any]], line: int, items: list[Turn | _Reply], dropped: Counter[str]
-) -> None:
-    texts = [typed_text(text_field(block, "text")) for block in blocks if block.get("type") == "text"]
-    text = "\n\n".join(part for part in texts if part)
-    for block in blocks:
-        if block.get("type") != "text":
-            dropped[f"block {clean_text(block.get('type'))}".strip()] += 1
-    if not text:
-        dropped["nothing typed"] += 1
-        return
-    items.append(
-        Turn(
-            id=text_field(record, "uuid") or f"line-{line}",
-            role="user",
-            text=text,
-            line=line,
-            timestamp=text_field(record, "timestamp"),
-            trust="owner",
-        )
-    )
+    def _assistant(self, record: dict[str, Any], line: int) -> None:
+        """Add this line's blocks to the message they belong to."""
+        message = dict_field(record, "message")
+        uuid = text_field(record, "uuid") or f"line-{line}"
+        key = (text_field(message, "id") or uuid, text_field(record, "requestId"))
+        reply = self._replies.get(key)
+        if reply is None:
+            reply = self._replies[key] = self.conversation.reply(uuid, line, text_field(record, "timestamp"))
+        for block in content_blocks(message.get("content")):
+            match block.get("type"):
+                case "text":
+                    text = text_field(block, "text")
+                    if text not in reply.texts:  # streaming versions log a block twice
+                        self.conversation.say(reply, text)
+                case "thinking":
+                    thought = text_field(block, "thinking")
+                    if thought not in reply.thoughts:
+                        reply.thoughts.append(thought)
+                case "tool_use":
+                    call_id = text_field(block, "id")
+                    if not call_id or all(call.id != call_id for call in reply.calls):
+                        self.conversation.call(reply, call_id, text_field(block, "name"), block.get("input"))
 
 
 def typed_text(text: str) -> str:
     """What a person typed in ``text``: wrapper tags stripped, arguments of a slash command unwrapped; "" for none."""
     text = _UNWRAPPED.sub("", _STRIPPED.sub("", text)).strip()
     return "" if text.startswith(_NOT_TYPED) else text
-
-
-def _assistant(
-    record: dict[str, Any], line: int, items: list[Turn | _Reply], replies: dict[tuple[str, str], _Reply]
-) -> None:
-    """Add this line's blocks to the message they belong to."""
-    message = dict_field(record, "message")
-    uuid = text_field(record, "uuid") or f"line-{line}"
-    key = (text_field(message, "id") or uuid, text_field(record, "requestId"))
-    reply = replies.get(key)
-    if reply is None:
-        reply = replies[key] = _Reply(uuid, line, text_field(record, "timestamp"))
-        items.append(reply)
-    for block in content_blocks(message.get("content")):
-        match block.get("type"):
-            case "text":
-                text = text_field(block, "text")
-                if text.strip() and text not in reply.texts:  # streaming versions log a block twice
-                    reply.texts.append(text)
-            case "thinking":
-                thought = text_field(block, "thinking")
-                if thought.strip() and thought not in reply.thoughts:
-                    reply.thoughts.append(thought)
-            case "tool_use":
-                reply.tool_calls += 1
-
-
-def _turns(items: list[Turn | _Reply], dropped: Counter[str]) -> list[Turn]:
-    turns: list[Turn] = []
-    for item in items:
-        if isinstance(item, Turn):
-            turns.append(item)
-            continue
-        text = "\n\n".join(item.texts).strip()
-        if item.tool_calls:
-            dropped["tool call"] += item.tool_calls
-        if not text:
-            dropped["reply without text"] += 1
-            continue
-        turns.append(
-            Turn(
-                id=item.id,
-                role="assistant",
-                text=text,
-                line=item.line,
-                rationale="\n\n".join(item.thoughts).strip(),
-                timestamp=item.timestamp,
-                trust="agent",
-            )
-        )
-    return turns

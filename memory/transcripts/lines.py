@@ -1,39 +1,70 @@
 """Reading JSON Lines that may be torn, huge or damaged: every good line is kept, every bad one is reported once."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from memory.transcripts.model import Skipped
+from memory.transcripts.parse import UnreadableError, parse_json
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """A longer line is passed over in pieces: it is one pasted file, and would cost several times its size in memory."""
+PIECE_BYTES = 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """The bytes of one log, on disk or in a zip, opened as often as they are needed; ``path`` is what it is called."""
+
+    path: Path
+    open: Callable[[], IO[bytes]]
+
+    @classmethod
+    def on_disk(cls, path: Path) -> "LogFile":
+        """A file by its path."""
+        return cls(path, lambda: path.open("rb"))
 
 
 def read_json_lines(path: Path, skipped: list[Skipped]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) of each readable line; what is not readable is appended to ``skipped``.
+    """Yield (line number from 1, object) of each readable line of a file; see ``read_records``."""
+    for number, _, record in read_records(LogFile.on_disk(path), skipped):
+        yield number, record
 
-    NUL bytes (left by a crash of the file system) are removed and invalid UTF-8 is replaced; both are reported, and the
-    line is kept where it still parses. Raises OSError when the file cannot be opened.
+
+def read_records(
+    log: LogFile, skipped: list[Skipped], start: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (line number from 1, byte offset of the line, object) of each readable line from ``start`` on.
+
+    ``start`` is (byte offset, lines before it). What is not readable is appended to ``skipped``; a line that could be
+    mended is kept and reported. Raises OSError when the file cannot be opened.
     """
-    with path.open("rb") as file:
-        number = 0
+    offset, number = start
+    with closing(log.open()) as file:
+        if offset:
+            file.seek(offset)
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
+            here, offset = offset, offset + len(line)
             if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                length = len(line) + _pass_over_rest(file)
-                skipped.append(Skipped(path, number, f"{length:,} bytes, over the limit of {MAX_LINE_BYTES:,}"))
+                length = len(line)
+                del line  # or it would stand in memory beside the next one
+                length += _pass_over_rest(file)
+                offset = here + length
+                skipped.append(Skipped(log.path, number, f"{length:,} bytes, over the limit of {MAX_LINE_BYTES:,}"))
                 continue
-            value = _parse(line, path, number, skipped)
+            value = _parse(line, log.path, number, skipped)
             if value is not None:
-                yield number, value
+                yield number, here, value
 
 
-def _pass_over_rest(file: Any) -> int:
+def _pass_over_rest(file: IO[bytes]) -> int:
     """Read on to the end of the line; returns how many bytes that were."""
     passed = 0
-    while piece := file.readline(MAX_LINE_BYTES):
+    while piece := file.readline(PIECE_BYTES):
         passed += len(piece)
         if piece.endswith(b"\n"):
             break
@@ -41,67 +72,24 @@ def _pass_over_rest(file: Any) -> int:
 
 
 def _parse(line: bytes, path: Path, number: int, skipped: list[Skipped]) -> dict[str, Any] | None:
-    is_torn = not line.endswith(b"\n")
-    notes: list[str] = []
-    if b"\0" in line:
-        line = line.replace(b"\0", b"")
-        notes.append("NUL bytes")
-    if not line.strip():
-        if notes:
-            skipped.append(Skipped(path, number, "nothing but NUL bytes"))
+    if number == 1:
+        line = line.removeprefix(BOM)
+    if line.isspace() or not line:
         return None
     try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        text = line.decode(errors="replace")
-        notes.append("invalid UTF-8")
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        skipped.append(Skipped(path, number, "nested too deeply"))
-        return None
-    except ValueError as error:
-        reason = "torn last line" if is_torn else f"not JSON ({getattr(error, 'msg', error)})"
+        value, mended = parse_json(line)
+    except UnreadableError as error:
+        if not line.replace(b"\0", b"").strip():
+            reason = "nothing but NUL bytes"
+        elif not line.endswith(b"\n") and str(error).startswith("not JSON"):
+            reason = "torn last line"
+        else:
+            reason = str(error)
         skipped.append(Skipped(path, number, reason))
         return None
     if not isinstance(value, dict):
         skipped.append(Skipped(path, number, f"a JSON {type(value).__name__}, not an object"))
         return None
-    if notes:
-        skipped.append(Skipped(path, number, f"{' and '.join(notes)} replaced; the rest of the line was read"))
+    if mended:
+        skipped.append(Skipped(path, number, f"{mended} replaced; the rest of the line was read"))
     return value
-
-
-def clean_text(value: object) -> str:
-    """``value`` as text that UTF-8 can carry: lone surrogates (legal in JSON escapes) become question marks."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "replace").decode()
-    return value
-
-
-def text_field(record: dict[str, Any], key: str) -> str:
-    """The string under ``key``; "" when it is missing or of another type."""
-    return clean_text(record.get(key))
-
-
-def dict_field(record: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under ``key``; {} when it is missing or of another type."""
-    value = record.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def content_blocks(content: object) -> list[dict[str, Any]]:
-    """Message content as a list of blocks; a plain string is one text block, anything unusable is left out."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    if isinstance(content, list):
-        return [
-            {"type": "text", "text": block} if isinstance(block, str) else block
-            for block in content
-            if isinstance(block, str | dict)
-        ]
-    return []

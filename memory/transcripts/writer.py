@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from memory.errors import HomeError
 from memory.files import append_line, file_lock, write_atomic
-from memory.transcripts.lines import clean_text, dict_field, read_json_lines, text_field
+from memory.transcripts.fields import clean_text, dict_field, text_field
+from memory.transcripts.lines import read_json_lines
 from memory.transcripts.model import Skipped
 from memory.transcripts.pi import EDIT, RATING
 

@@ -46,7 +46,8 @@ def test_one_message_is_rebuilt_from_its_lines_though_others_lie_between(tmp_pat
         ("a1", "first\n\nsecond", "because"),
         ("a5", "another message", ""),
     ]
-    assert transcript.dropped == {"progress": 1, "tool call": 1}
+    assert transcript.dropped == {"progress": 1}
+    assert [(call.id, call.name, call.arguments) for call in replies[0].tool_calls] == [("t", "Bash", "{}")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_synthetic_replies_tool_results_and_repeated_records_are_dropped(tmp_pat
     )
     transcript = read_transcript(path)
     assert [turn.text for turn in transcript.turns] == ["typed"]
-    assert transcript.dropped == {"repeated uuid": 1, "tool result": 1, "synthetic": 1, "hologram": 1}
+    assert transcript.dropped == {"repeated uuid": 1, "tool result without a call": 1, "synthetic": 1, "hologram": 1}
 
 
 def test_a_damaged_record_does_not_hide_a_whole_one_with_its_uuid(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from memory.transcripts import lines
-from memory.transcripts.lines import clean_text, read_json_lines
+from memory.transcripts.fields import clean_text
+from memory.transcripts.lines import read_json_lines
 from memory.transcripts.model import Skipped
 
 

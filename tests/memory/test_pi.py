@@ -36,8 +36,10 @@ def test_version_1_is_read_as_a_list() -> None:
     assert transcript.format == "pi"
     assert transcript.turns[0].role == "user"
     assert transcript.turns[0].timestamp.startswith("2025-12-08T22:41:05")
-    assert transcript.dropped["toolResult"] > 5
-    assert transcript.dropped["tool call"] > 5
+    calls = [call for turn in transcript.turns for call in turn.tool_calls]
+    assert len(calls) > 5
+    assert all(call.id and call.name and call.arguments for call in calls)
+    assert any(call.result for call in calls)
 
 
 def test_the_conversations_with_claudio_are_read_whole() -> None:
@@ -118,7 +120,7 @@ def test_a_stopped_reply_says_so(tmp_path: Path) -> None:
 
 
 def test_other_files_are_no_transcripts(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "x.jsonl", {"role": "user", "content": "gptme"})
+    path = write_lines(tmp_path / "x.jsonl", {"name": "Ana", "city": "Porto"})
     assert detect_format(path) == ""
     with pytest.raises(UsageError, match="not a transcript"):
         read_transcript(path)
