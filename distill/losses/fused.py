@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from distill.losses.events import positive_temperature
 from distill.losses.head_chunks import HeadChunks
-from distill.losses.soft_targets import SoftTargets
+from distill.losses.soft_targets import SoftTargets, SparseLogProbs
 from distill.losses.soft_terms import ReadyTerm, SoftTerm
 
 
@@ -88,6 +88,8 @@ def fused_distillation(
     ready = []
     for term in terms:
         teacher = term.teacher.at(term.temperature) if isinstance(term.teacher, SoftTargets) else term.teacher
+        if isinstance(teacher, SparseLogProbs):
+            teacher.need_vocabulary(len(head_VH))
         b, scale_N = positive_temperature(term.temperature), each_row(term.weight) * term.temperature**2
         ready.append(ReadyTerm(teacher, term.divergence, b, scale_N))
     chunks = HeadChunks(head_VH.detach(), labels_N, each_row(hard_weight), ready)

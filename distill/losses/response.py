@@ -83,6 +83,7 @@ def sparse_divergence(
             f"student_logits_NV must be a matrix of {len(teacher.ids_NK)} rows, as the soft targets have, "
             f"not {tuple(student_logits_NV.shape)}"
         )
+    teacher.need_vocabulary(student_logits_NV.shape[1])
     scaled_NV = b * wide(student_logits_NV)
     topk_NK = scaled_NV.gather(1, teacher.ids_NK)
     vocabulary = scaled_NV.shape[1]

@@ -34,6 +34,15 @@ class SparseLogProbs:
         """The same of some positions."""
         return SparseLogProbs(self.ids_NK[rows], self.logprobs_NK[rows], self.tail_logprob_N[rows])
 
+    def need_vocabulary(self, vocabulary: int) -> None:
+        """Errors: ValueError where a token of the teacher is none of the student's (another vocabulary, or padding)."""
+        if self.ids_NK.numel() and not 0 <= int(self.ids_NK.min()) <= int(self.ids_NK.max()) < vocabulary:
+            found = f"{int(self.ids_NK.min())}..{int(self.ids_NK.max())}"
+            raise ValueError(
+                f"the teacher's tokens {found} are not all in the student's 0..{vocabulary - 1}: "
+                "soft targets need one vocabulary, else use likelihood_matching"
+            )
+
     def events(self, vocabulary: int) -> torch.Tensor:
         """Log-probabilities of the top-k and of the tail as one bucket; no bucket where the top-k is everything."""
         if self.ids_NK.shape[1] >= vocabulary:

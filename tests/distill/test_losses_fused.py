@@ -202,5 +202,10 @@ def test_wrong_arguments_are_one_clear_line() -> None:
         linear_cross_entropy(case.hidden, case.head, case.labels.int())
     with pytest.raises(ValueError, match="a teacher of 8 positions cannot teach 9"):
         fused_distillation(case.hidden, case.head, case.labels, [SoftTerm(case.sparse.rows(slice(8)))])
+    low = torch.zeros_like(case.labels)
+    with pytest.raises(ValueError, match=r"not all in the student's 0\.\.8: soft targets need one vocabulary"):
+        fused_distillation(case.hidden, case.head[:9], low, [SoftTerm(case.sparse)])
+    with pytest.raises(ValueError, match=r"same events, not \(\d+, 13\) and \(\d+, 9\)"):
+        fused_distillation(case.hidden, case.head[:9], low, [SoftTerm(TeacherLogits(case.teacher_logits))])
     with pytest.raises(ValueError, match=r"a weight must be a number or \(9,\), not \(8,\)"):
         fused_distillation(case.hidden, case.head, case.labels, hard_weight=torch.ones(8))

@@ -178,6 +178,8 @@ def test_wrong_shapes_and_types_are_one_clear_line() -> None:
         SoftTargets(ids, logprobs, partition[:, :1], (-1.0,), label)
     with pytest.raises(ValueError, match=r"tail_logprob_N must be \(6,\)"):
         SparseLogProbs(ids, logprobs, label[:2])
+    with pytest.raises(ValueError, match="use likelihood_matching"):
+        sparse_divergence(sparse, logits()[:, :3])
     with pytest.raises(ValueError, match="matrix of 6 rows"):
         sparse_divergence(sparse, logits(rows=5))
     with pytest.raises(ValueError, match="at least k = 500"):
