@@ -20,8 +20,8 @@ _BEFORE = (
 _PERSON = r"(?:user|human|owner|person|operator|utilizador|usuario|humano|dono|dona|pessoa)"
 _DROP = r"(?:ignore|disregard|forget|override|bypass|discard)"
 _LARGA = r"(?:ignor[ae]m?|desconsider[ae]m?|esquec[ae]m?|esquece|abandon[ae])"
-_TELL = r"(?:tell|inform|alert|notify|warn|reveal|mention)(?:ing)?"
-_DIZ = r"(?:dig|diz|cont|inform|avis|revel|mencion|alert)\w*"
+_TELL = r"(?:tell|inform|alert|notify|warn|reveal)(?:ing)?"
+_DIZ = r"(?:dig|diz|cont|inform|avis|revel|alert)\w*"
 _MACHINE = r"(?:ai|llm|language model|assistant)"
 _MAQUINA = r"(?:ia|llm|modelos? de linguagem|assistentes?)"
 _PRIVY = (
@@ -46,7 +46,7 @@ _STRONG = re.compile(
             r"\byou are now (?:a|an|the|called|known as|dan|no longer|free (?:of|from)|in (?:\w+ )?mode)\b",
             r"\b(?:new|updated|real|hidden) (?:system )?(?:prompt|instructions?)(?: for (?:you|the \w+))?\s*:",
             r"\bnov[ao]s? (?:instrucoes|instrucao|prompt)(?: d[eo] sistema)?\s*:",
-            r"<\|im_start\|>\s*system|<\|start_header_id\|>\s*system|\[inst\][^\[]{0,200}\byou\b|<<sys>>",
+            r"<\|im_start\|>\s*system|<\|start_header_id\|>\s*system|\[inst\][^\[]{0,60}\byou\b|<<sys>>",
             r"\b(?:attention|note|message|notice|important|instructions?) (?:to|for) (?:(?:the|all|any) )?"
             rf"{_MACHINE}s?\b(?: \w+){{0,2}}\s*[:,!]",
             rf"\b(?:atencao|nota|mensagem|aviso|instrucoes) (?:para|a|ao|aos) (?:(?:o|a|os|as) )?{_MAQUINA}\b"
@@ -58,6 +58,9 @@ _WEAK = re.compile(
     "|".join(
         (
             r"\byou are now\b|\b(?:agora|a partir de agora),? (?:tu )?(?:es|voce e|passas a ser|sois)\b",
+            # Programs say this of their own ids and reminders, so it is no strong sign.
+            rf"\b(?:do not|don'?t|never) mention(?:ing)?{_gap(4)}(?:the|your) {_PERSON}\b",
+            rf"\b(?:nao|nunca) mencion\w+{_gap(4)}(?:ao|a|o|teu|seu) {_PERSON}\b",
             r"\bfrom now on\b|\b(?:de agora em diante|a partir de agora|doravante|daqui em diante)\b",
             rf"\b(?:reply|answer|respond|say|output|print|write)\b{_gap(3)}(?:only|just|exclusively|nothing but)\b",
             r"\b(?:only|just|always) (?:reply|answer|respond|say|output)\b",
@@ -77,17 +80,23 @@ _WEAK = re.compile(
         )
     )
 )
-_SIGNS = (
-    *("ignor", "disregard", "forget", "overrid", "bypass", "discard", "desconsider", "esquec", "esqueç", "abandon"),
+_VERBS = ("ignor", "disregard", "forget", "overrid", "bypass", "discard", "desconsider", "esquec", "esqueç", "abandon")
+_PERSONS = (
     *("the user", "the human", "the owner", "the person", "the operator", "your user", "your human", "your owner"),
-    *(" utilizador", " usuario", " usuário", " humano", " dono", " dona", " pessoa", "you are now"),
-    *("instruction", "instruc", "instruç", "prompt:", "prompt for", "<|im_start", "<|start_header", "[inst]", "<<sys"),
-    *("attention ", "atenc", "atenç", "note to", "note for", "message to", "message for", "notice ", "important "),
-    *("nota para", "mensagem para", "aviso "),
+    *(" utilizador", " usu", " humano", " dono", " dona", " pessoa"),
 )
-"""One of these stands in whatever a strong pattern matches: finding them first is far faster."""
-_BEFORE_CHARS, _AFTER_CHARS = 160, 320
-_SHORT_CHARS = 1000
+_HEADINGS = (
+    *("attention ", "notice ", "note to", "note for", "message to", "message for", "important to", "important for"),
+    *("instruc", "instruç", "atenc", "atenç", "nota ", "mensagem ", "aviso "),
+    *("you are now", "prompt:", "prompt for", "novo prompt", "<|im_start", "<|start_header", "[inst]", "<<sys"),
+)
+_SIGNS = (
+    *((sign, 0, 160) for sign in _VERBS),
+    *((sign, 110, 16) for sign in _PERSONS),
+    *((sign, 24, 80) for sign in _HEADINGS),
+)
+"""(sign, characters before, characters after): one stands in whatever a strong pattern matches, and the match within
+that distance; finding the signs first is far faster than the patterns over a tool's whole output."""
 
 
 def commands(text: str) -> bool:
@@ -98,18 +107,16 @@ def commands(text: str) -> bool:
 
 def strong_commands(text: str) -> bool:
     """Whether a text holds the wording of a prompt injection that hardly stands anywhere else."""
-    if len(text) <= _SHORT_CHARS:
-        return bool(_STRONG.search(_plain(text)))
     return any(_STRONG.search(_plain(window)) for window in _windows(text.lower()))
 
 
 def _windows(text: str) -> Iterator[str]:
-    """The neighbourhoods of the signs in a long text."""
-    for sign in _SIGNS:
+    """The neighbourhoods of the signs in ``text``."""
+    for sign, before, after in _SIGNS:
         position = text.find(sign)
         while position >= 0:
-            yield text[max(0, position - _BEFORE_CHARS) : position + _AFTER_CHARS]
-            position = text.find(sign, position + _AFTER_CHARS - _BEFORE_CHARS)
+            yield text[max(0, position - before) : position + len(sign) + after]
+            position = text.find(sign, position + 1)
 
 
 def _plain(text: str) -> str:

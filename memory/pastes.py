@@ -68,7 +68,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 def pasted_ranges(text: str) -> Ranges:
     """The character ranges (start, end) of a person's message that were pasted rather than typed, in order."""
-    if len(text) < 20:
+    if len(text) < 8:
         return ()
     found = [match.span() for pattern in (_FENCE, _QUOTED, _ELEMENT, _PLACEHOLDER) for match in pattern.finditer(text)]
     for pattern in (_FORWARDED, _HEADERS):
@@ -151,7 +151,7 @@ def _machine_written(text: str) -> Iterator[tuple[int, int]]:
             count, misses, end = count + 1, 0, position + len(line)
         elif line.strip() and count:
             misses += 1
-            if misses > 1:
+            if misses > (3 if count >= 4 else 1):
                 if count >= 4:
                     yield start, end
                 count = misses = 0

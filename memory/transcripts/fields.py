@@ -75,11 +75,15 @@ def compact_json(value: object) -> str:
             return ""
 
 
-def iso_time(seconds: object) -> str:
-    """A Unix time in seconds as ISO 8601 in UTC; text is taken for a time already, anything else is ""."""
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+def iso_time(stamp: object, per_second: int = 1) -> str:
+    """A Unix time as ISO 8601 in UTC; text is taken for a time already, anything else is ""."""
+    if isinstance(stamp, int | float) and not isinstance(stamp, bool):
         try:
-            return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            return (
+                datetime.fromtimestamp(stamp / per_second, UTC)
+                .isoformat(timespec="milliseconds")
+                .replace("+00:00", "Z")
+            )
         except (OverflowError, OSError, ValueError):
             return ""
-    return clean_text(seconds)
+    return clean_text(stamp)

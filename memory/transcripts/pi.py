@@ -272,4 +272,4 @@ def _with_verdicts(transcript: Transcript, shape: _Shape) -> Transcript:
 def _time(record: dict[str, Any]) -> str:
     """The entry's time as ISO 8601; old versions have it in the message, in milliseconds."""
     stamp = record.get("timestamp") or dict_field(record, "message").get("timestamp")
-    return iso_time(stamp / 1000 if isinstance(stamp, int | float) else stamp)
+    return iso_time(stamp, per_second=1000)

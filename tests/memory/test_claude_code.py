@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from memory.errors import UsageError
 from memory.transcripts.claude_code import typed_text
-from memory.transcripts.read import detect_format, read_transcript
+from memory.transcripts.read import detect_format, open_log, read_transcript
 from tests.memory.conftest import FIXTURES, write_lines
 
 
@@ -159,3 +160,84 @@ def test_the_conversations_with_claudio_have_a_rationale_for_every_reply() -> No
         replies = [turn for turn in transcript.turns if turn.role == "assistant"]
         assert replies
         assert all(turn.rationale and turn.trust == "agent" and turn.spoken_by is None for turn in replies)
+
+
+def test_results_find_their_calls_and_calls_without_words_their_reply(tmp_path: Path) -> None:
+    def result(call_id: str, content: Any, **more: Any) -> dict[str, Any]:
+        block = {"type": "tool_result", "tool_use_id": call_id, "content": content, **more}
+        return {"type": "user", "uuid": f"r-{call_id}", "message": {"role": "user", "content": [block]}}
+
+    path = write_lines(
+        tmp_path / "s.jsonl",
+        _user("question", "u1"),
+        _block({"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "ls"}}, "a1", "m1"),
+        _block({"type": "tool_use", "id": "t2", "name": "Read", "input": {"file": "x"}}, "a2", "m1"),
+        result("t2", [{"type": "text", "text": "inside x"}]),
+        result("t1", "no such folder", is_error=True),
+        _block({"type": "text", "text": "There is no folder."}, "a3", "m2", "r2"),
+    )
+    reply = read_transcript(path).turns[1]
+    assert [(call.name, call.arguments, call.result, call.failed) for call in reply.tool_calls] == [
+        ("Bash", '{"command":"ls"}', "no such folder", True),
+        ("Read", '{"file":"x"}', "inside x", False),
+    ]
+
+
+def test_a_file_of_side_chains_alone_is_no_conversation(tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "agent-1.jsonl",
+        _user("search the code", "u1", isSidechain=True),
+        _block({"type": "text", "text": "Found it."}, "a1", isSidechain=True),
+        b'{"torn',
+    )
+    reading = open_log(path)
+    assert list(reading.conversations) == []
+    assert reading.dropped == {"side chain": 2}
+    assert [item.line for item in reading.skipped] == [3]
+    with pytest.raises(UsageError, match="no conversation"):
+        read_transcript(path)
+
+
+def test_a_resumed_session_is_named_by_its_file_not_by_its_replayed_prefix(tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "new.jsonl", _user("old words", "u1", sessionId="old"), _user("new words", "u2", sessionId="new")
+    )
+    assert read_transcript(path).id == "new"
+
+
+def _exchange(number: int) -> list[dict[str, Any]]:
+    return [
+        _user(f"question {number}", f"u{number}"),
+        _block({"type": "text", "text": f"Answer number {number}."}, f"a{number}", f"m{number}"),
+    ]
+
+
+def test_an_appended_log_is_read_on_from_its_last_exchange(tmp_path: Path) -> None:
+    records = [record for number in range(4) for record in _exchange(number)]
+    path = write_lines(tmp_path / "s.jsonl", *records)
+    whole = read_transcript(path)
+    for cut in range(2, len(records)):
+        part = read_transcript(write_lines(tmp_path / "part.jsonl", *records[:cut]))
+        (tail,) = open_log(path, part.resume_at).conversations
+        lines_before = part.resume_at[1]
+        kept = tuple(turn for turn in part.turns if turn.line <= lines_before)
+        assert kept + tail.turns == whole.turns
+        assert lines_before == 2 * ((cut - 2) // 2) or part.resume_at == (0, 0)
+    assert whole.resume_at[1] == 6
+
+
+def test_nothing_is_resumed_past_a_paste_or_inside_a_reply(tmp_path: Path) -> None:
+    pasted = write_lines(
+        tmp_path / "p.jsonl", *_exchange(0), _user("sum up\n```\nx\n```", "p"), *_exchange(1), *_exchange(2)
+    )
+    assert read_transcript(pasted).resume_at[1] == 2  # later replies may repeat the paste
+    queued = {"type": "attachment", "uuid": "q", "attachment": {"type": "queued_command", "prompt": "wait"}}
+    inside = write_lines(
+        tmp_path / "q.jsonl",
+        *_exchange(0),
+        *_exchange(1),
+        queued,
+        _block({"type": "text", "text": "And more."}, "a9", "m1"),
+        _block({"type": "text", "text": "Waiting."}, "a10", "m10"),
+    )
+    assert read_transcript(inside).resume_at[1] == 2
