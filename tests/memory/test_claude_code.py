@@ -104,9 +104,46 @@ def test_queued_text_is_the_persons_and_queued_notifications_are_not(tmp_path: P
     assert [turn.text for turn in read_transcript(path).turns] == ["typed", "wait, use the other file"]
 
 
+def test_text_handed_over_in_the_middle_of_work_is_kept_once(tmp_path: Path) -> None:
+    def queue(operation: str, content: str | None = None) -> dict[str, Any]:
+        return {"type": "queue-operation", "operation": operation, "sessionId": "s", "content": content}
+
+    def attached(prompt: str) -> dict[str, Any]:
+        return {"type": "attachment", "uuid": "q9", "attachment": {"type": "queued_command", "prompt": prompt}}
+
+    path = write_lines(
+        tmp_path / "s.jsonl",
+        _user("typed", "u1"),
+        queue("enqueue", "wait, I should rebase"),
+        queue("enqueue", "<task-notification>done</task-notification>"),
+        queue("enqueue", "/exit"),
+        queue("remove"),
+        _block({"type": "text", "text": "Go ahead and rebase."}, "a1"),
+        queue("remove"),
+        queue("remove"),
+        attached("wait, I should rebase"),
+        queue("enqueue", "runs as a prompt"),
+        queue("dequeue"),
+        _user("runs as a prompt", "u2"),
+        queue("enqueue", "taken back"),
+        queue("popAll", "taken back"),
+        _user("taken back and said better", "u3"),
+    )
+    transcript = read_transcript(path)
+    assert [turn.text for turn in transcript.turns] == [
+        "typed",
+        "wait, I should rebase",
+        "Go ahead and rebase.",
+        "runs as a prompt",
+        "taken back and said better",
+    ]
+    assert transcript.dropped["queued text, logged again"] == 1
+
+
 @pytest.mark.parametrize(
     ("raw", "typed"),
     [
+        ("<agent-notification><id>1</id></agent-notification>\nRead the output file to retrieve the result: /x", ""),
         ("<system-reminder>be nice</system-reminder>hello", "hello"),
         ("<command-message>review</command-message>\n<command-name>/review</command-name>", ""),
         ("<command-name>/review</command-name><command-args>the parser</command-args>", "the parser"),
