@@ -1,8 +1,10 @@
 """Reading JSON Lines that may be torn, huge or damaged: every good line is kept, every bad one is reported once."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +15,9 @@ MAX_LINE_BYTES = 32 * 1024 * 1024
 """A longer line is passed over in pieces: it is one pasted file, and would cost several times its size in memory."""
 PIECE_BYTES = 1024 * 1024
 BOM = b"\xef\xbb\xbf"
+GLUE = re.compile(rb"\}\s*\{\"")
+MOST_BORDERS = 16
+"""Each is tried by parsing what is before it, so that a long damaged line must not have many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,7 @@ def read_records(
                 offset = here + length
                 skipped.append(Skipped(log.path, number, f"{length:,} bytes, over the limit of {MAX_LINE_BYTES:,}"))
                 continue
-            value = _parse(line, log.path, number, skipped)
-            if value is not None:
+            for value in _parse(line, log.path, number, skipped):
                 yield number, here, value
 
 
@@ -71,14 +75,18 @@ def _pass_over_rest(file: IO[bytes]) -> int:
     return passed
 
 
-def _parse(line: bytes, path: Path, number: int, skipped: list[Skipped]) -> dict[str, Any] | None:
+def _parse(line: bytes, path: Path, number: int, skipped: list[Skipped]) -> list[dict[str, Any]]:
+    """The records of one line: one, none when it cannot be read, several where a program lost the newline between."""
     if number == 1:
         line = line.removeprefix(BOM)
     if line.isspace() or not line:
-        return None
+        return []
     try:
         value, mended = parse_json(line)
     except UnreadableError as error:
+        if glued := _glued(line):
+            skipped.append(Skipped(path, number, f"{len(glued)} records on one line; all were read"))
+            return glued
         if not line.replace(b"\0", b"").strip():
             reason = "nothing but NUL bytes"
         elif not line.endswith(b"\n") and str(error).startswith("not JSON"):
@@ -86,10 +94,27 @@ def _parse(line: bytes, path: Path, number: int, skipped: list[Skipped]) -> dict
         else:
             reason = str(error)
         skipped.append(Skipped(path, number, reason))
-        return None
+        return []
     if not isinstance(value, dict):
         skipped.append(Skipped(path, number, f"a JSON {type(value).__name__}, not an object"))
-        return None
+        return []
     if mended:
         skipped.append(Skipped(path, number, f"{mended} replaced; the rest of the line was read"))
-    return value
+    return [value]
+
+
+def _glued(line: bytes) -> list[dict[str, Any]]:
+    """Whole objects that follow each other without a newline; [] when the line is anything else."""
+    records: list[dict[str, Any]] = []
+    start = 0
+    borders = [match.start() + 1 for match in islice(GLUE.finditer(line), MOST_BORDERS)]
+    for border in (*borders, len(line)):
+        try:
+            value, _ = parse_json(line[start:border])
+        except UnreadableError:
+            continue  # a brace inside a string, or a piece not yet whole
+        if not isinstance(value, dict):
+            return []
+        records.append(value)
+        start = border
+    return records if start == len(line) and len(records) > 1 else []

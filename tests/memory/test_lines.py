@@ -70,3 +70,14 @@ def test_lone_surrogates_become_text_that_can_be_stored() -> None:
     assert clean_text("a\ud800b") == "a?b"
     assert clean_text("maçã") == "maçã"
     assert clean_text(None) == ""
+
+
+def test_records_that_lost_the_newline_between_them_are_all_read(tmp_path: Path) -> None:
+    path, skipped = tmp_path / "log.jsonl", []
+    path.write_bytes(b'{"a": 1}{"b": "x}{\\"y"}{"c": 3}\n{"d": 4}\n{"e": 5}{"f": 6\n')
+    records = [record for _, record in read_json_lines(path, skipped)]
+    assert records == [{"a": 1}, {"b": 'x}{"y'}, {"c": 3}, {"d": 4}]
+    assert [(item.line, item.reason.partition(";")[0]) for item in skipped] == [
+        (1, "3 records on one line"),
+        (3, "not JSON (Extra data)"),
+    ]
