@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 
+from distill.teachers.settings import Teachers, explain
 from memory.errors import HomeError, UsageError
 from memory.files import file_lock, write_atomic
 from memory.home import Home
@@ -79,6 +80,16 @@ class UiSettings(Section):
     """Name of a theme of the app; the command palette lists them and stores the choice here."""
 
 
+TEACHER_EXAMPLE = (
+    "## Who may answer your questions for a retraining: python -m distill teach --home HOME --teacher NAME",
+    "## The key itself never stands here: key_env names the environment variable that holds it.",
+    "## [teachers.opus]",
+    '## kind = "anthropic"',
+    '## model = "claude-opus-4-5"',
+    '## key_env = "ANTHROPIC_API_KEY"',
+)
+
+
 class Config(Section):
     """All settings of a home; each has a default, so that an empty or missing file is a good one."""
 
@@ -90,6 +101,8 @@ class Config(Section):
     """How a molt is made."""
     ui: UiSettings = UiSettings()
     """How the app looks."""
+    teachers: Teachers = {}
+    """``[teachers.NAME]`` tables, which ``python -m distill teach`` asks; see distill/teachers/settings.py."""
 
 
 def load_config(home: Home) -> Config:
@@ -121,6 +134,11 @@ def parse_config(text: str, path: Path) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(part) for part in first["loc"]]
+        if keys[0] == "teachers":  # a wrong value there may be a key: it is never repeated
+            keys, reason = explain(first)
+            line_number = find_line(text, [".".join(keys[:2]), *keys[2:]])
+            place = f"{path}:{line_number}" if line_number else str(path)
+            raise HomeError(f"{place}: {'.'.join(keys)}: {reason}") from None
         line_number = find_line(text, keys)
         place = f"{path}:{line_number}" if line_number else str(path)
         raise HomeError(f"{place}: {'.'.join(keys)}: {_reason(first, keys)}") from None
@@ -151,17 +169,17 @@ def set_value(home: Home, key: str, value: Value) -> Config:
 
 def keys_of_config() -> list[str]:
     """Every setting as ``section.name``."""
-    return [f"{section}.{name}" for section in Config.model_fields for name in _fields(section)]
+    return [f"{section}.{name}" for section in _sections() for name in _fields(section)]
 
 
 def config_template() -> str:
     """A config.toml in which every setting stands with its meaning and default, all commented out."""
     lines = ["# Settings of this home. Remove the # in front of a setting to change it."]
-    for section in Config.model_fields:
+    for section in _sections():
         lines += ["", f"[{section}]"]
         for name, field in _fields(section).items():
             lines += [f"# {(field.description or '').replace('``', '')}", f"# {name} = {json.dumps(field.default)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *TEACHER_EXAMPLE]) + "\n"
 
 
 def allowed_values(key: str) -> str:
@@ -227,6 +245,11 @@ def find_line(text: str, keys: Iterable[str]) -> int | None:
 def _line_of_header(lines: list[str], section: str) -> int | None:
     pattern = rf"\s*\[\s*{re.escape(section)}\s*\]"
     return next((index for index, line in enumerate(lines) if re.match(pattern, line)), None)
+
+
+def _sections() -> list[str]:
+    """The sections whose settings are known by name; ``teachers`` holds tables that the person names."""
+    return [section for section, field in Config.model_fields.items() if isinstance(field.default, Section)]
 
 
 def _fields(section: str) -> dict[str, FieldInfo]:
