@@ -277,7 +277,7 @@ class Agent:
         from distill.forget import forget_receipts
 
         receipts = self.memory.forget([memory_id])
-        forget_receipts(self.memory.home, receipts)
+        forget_receipts(self.home, receipts)
         self._shown.pop(memory_id, None)
         return receipts
 

@@ -129,7 +129,7 @@ def test_ask_takes_files_and_stdin(molt: Callable[..., Result], tmp_path: Path, 
     engine.reply = ""
     result = molt("ask", "sum up", "-f", str(tmp_path / "notes.txt"), stdin="from the pipe\n")
     assert result.stdout == "sum up\n\nnotes.txt:\nfrom the file\n\nfrom the pipe\n"
-    assert molt("ask", stdin="only piped").stdout == "only piped\n"
+    assert molt("ask", stdin="nothing else").stdout == "nothing else\n"
 
 
 def test_ask_json_has_everything_a_script_wants(molt: Callable[..., Result], home: Home, engine: EchoEngine) -> None:
