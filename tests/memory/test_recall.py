@@ -57,13 +57,17 @@ def test_nothing_is_shown_when_nothing_fits(claudio: Memory, query: str) -> None
 
 
 def test_every_citation_resolves(claudio: Memory) -> None:
-    turns = {turn.id: turn for talk in claudio.conversations() for turn in talk.turns}
+    turns = [turn for talk in claudio.conversations() for turn in talk.turns]
+    said = [turn.text for turn in turns]
+    places = {turn.id: place for place, turn in enumerate(turns)}
     for found in claudio.list(limit=1000):
         if found.message_id:
             day, conversation, word, message = found.citation.split()
             assert (found.timestamp[:10], found.conversation[:8], "message") == (day, conversation, word)
             assert found.message_id.startswith(message)
-            assert turns[found.message_id].text[:40] in found.text
+            words = re.sub(r"^(My human|Me)[^:]*: ", "", found.text).split("\n")[0][:40]
+            exchange = said[places[found.message_id] :][:4]  # a reply is cited to the question before it
+            assert any(words in text for text in exchange), found
         else:
             assert found.text in _lines(claudio.home, found.citation)
     assert [m.id for m in claudio.get([found.id for found in claudio.list()])] == [m.id for m in claudio.list()]
