@@ -14,6 +14,8 @@ from memory.values import RecalledMemory
 
 PARAMETERS_PER_QUERY = 500
 
+SHORT_ID = 16
+
 
 class Store:
     """One connection, one lock: safe from several threads, and other processes read on while this one writes (WAL)."""
@@ -163,7 +165,9 @@ def in_parts(values: Sequence[object]) -> Iterator[tuple[object, ...]]:
 def _citation(row: sqlite3.Row) -> str:
     """Where to look: path and lines for a document, day, transcript and message for a conversation."""
     if row["transcript_id"]:
-        return f"{row['timestamp'][:10]} {row['transcript_id'][:8]} message {row['message_id'][:8]}".strip()
+        message = row["message_id"]  # ids that a reader numbered are short, and alike in their first letters
+        short = message if len(message) <= SHORT_ID else message[:8]
+        return f"{row['timestamp'][:10]} {row['transcript_id'][:8]} message {short}".strip()
     path = row["source_path"]
     home = str(Path.home())
     if path.startswith(home + "/"):
