@@ -65,8 +65,7 @@ class EngineClient:
                 stderr=stderr,
                 # Ctrl+C in the terminal is for the app; the worker ends when its stdin closes.
                 start_new_session=True,
-                # Threads that wait by spinning hold the core that the others need as soon as anything else computes.
-                env={"OMP_WAIT_POLICY": "passive", **os.environ},
+                env=_environment(),
             )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._info = None
@@ -271,3 +270,12 @@ def _read(stream: IO[bytes], answers: "queue.SimpleQueue[dict[str, Any] | None]"
     for line in stream:
         answers.put(json.loads(line))
     answers.put(None)
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: where others compute already, its threads sleep while they wait.
+
+    Spinning threads decode a third faster on an idle machine and come to a standstill on a busy one.
+    """
+    is_busy = os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+    return {"OMP_WAIT_POLICY": "passive", **os.environ} if is_busy else dict(os.environ)
