@@ -3,7 +3,7 @@
 They come from ``--label``, from ``<private>...</private>`` in a text, and from the rules in config.toml::
 
     [memory]
-    private = ["~/work/client-x/**", "#medical"]
+    private = ["~/clients/x/**", "#medical"]
     never_train = ["drafts/*.md"]
 
 A rule with a ``/`` or ``*`` is a pattern of paths (``*`` stays within one folder, ``**`` does not; a folder stands for

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 
-from distill.teachers.settings import Teachers, explain
 from memory.errors import HomeError, UsageError
 from memory.files import file_lock, write_atomic
 from memory.home import Home
@@ -61,7 +60,7 @@ class MemorySettings(Section):
     budget_tokens: int = Field(default=400, ge=0, le=32_768)
     """The memories of one question take at most this much of the window."""
     private: Rules = ()
-    """Remembered, but never learnt from and never sent away: paths like "~/work/client/**", words like "#medical"."""
+    """Remembered, but never learnt from and never sent away: paths like "~/clients/**", words like "#medical"."""
     never_train: Rules = ()
     """Remembered, but never learnt from: paths such as "drafts/*.md", and words."""
 
@@ -101,7 +100,7 @@ class Config(Section):
     """How a molt is made."""
     ui: UiSettings = UiSettings()
     """How the app looks."""
-    teachers: Teachers = {}
+    teachers: dict[str, Any] = {}
     """``[teachers.NAME]`` tables, which ``python -m distill teach`` asks; see distill/teachers/settings.py."""
 
 
@@ -129,19 +128,34 @@ def parse_config(text: str, path: Path) -> Config:
         place = f"{path}:{line[1] if line else len(text.splitlines())}"
         reason = re.sub(r" \(at .*\)$", "", str(error))
         raise HomeError(f"{place}: not valid TOML: {reason}; mend the line or remove it") from None
+    config = _checked({key: value for key, value in values.items() if key != "teachers"}, text, path)
+    return _with_teachers(config, values, text, path) if "teachers" in values else config
+
+
+def _checked(values: dict[str, Any], text: str, path: Path) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(part) for part in first["loc"]]
-        if keys[0] == "teachers":  # a wrong value there may be a key: it is never repeated
-            keys, reason = explain(first)
-            line_number = find_line(text, [".".join(keys[:2]), *keys[2:]])
-            place = f"{path}:{line_number}" if line_number else str(path)
-            raise HomeError(f"{place}: {'.'.join(keys)}: {reason}") from None
-        line_number = find_line(text, keys)
-        place = f"{path}:{line_number}" if line_number else str(path)
-        raise HomeError(f"{place}: {'.'.join(keys)}: {_reason(first, keys)}") from None
+        raise HomeError(f"{_place(text, keys, path)}: {'.'.join(keys)}: {_reason(first, keys)}") from None
+
+
+def _with_teachers(config: Config, values: dict[str, Any], text: str, path: Path) -> Config:
+    """The settings with their teachers checked; what knows about those is loaded only where there are any."""
+    from distill.teachers.settings import explain, parse_teachers
+
+    try:
+        return config.model_copy(update={"teachers": parse_teachers(values)})
+    except ValidationError as error:  # a wrong value there may be a key: it is never repeated
+        keys, reason = explain(error.errors(include_input=False)[0])
+        place = _place(text, [".".join(keys[:2]), *keys[2:]], path)
+        raise HomeError(f"{place}: {'.'.join(keys)}: {reason}") from None
+
+
+def _place(text: str, keys: list[str], path: Path) -> str:
+    line = find_line(text, keys)
+    return f"{path}:{line}" if line else str(path)
 
 
 def set_value(home: Home, key: str, value: Value) -> Config:

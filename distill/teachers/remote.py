@@ -52,7 +52,8 @@ def failure_of(error: Exception, name: str, settings: Remote, key: str) -> Excep
     if status in RETRIED or status >= 500:
         if _code(body) in NO_QUOTA:
             return TrainingError(f"teacher {name}: no credit left ({said}); add some, then run this again")
-        return Unavailable(said, retry_after_s(error.response.headers))  # type: ignore[attr-defined]
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        return Unavailable(said, retry_after_s(headers))
     where = f"{settings.model} at {settings.base_url}"
     match status:
         case 400 | 413 | 422:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from memory.errors import UsageError
@@ -178,6 +178,11 @@ class _Tables(BaseModel):
         return {"teachers": values["teachers"]} if isinstance(values, dict) and "teachers" in values else {}
 
 
+def parse_teachers(values: Mapping[str, Any]) -> dict[str, AnySettings]:
+    """The ``teachers`` tables of a whole config.toml. Raises pydantic's ValidationError; see ``explain``."""
+    return _Tables.model_validate(values).teachers
+
+
 def explain(error: Mapping[str, Any]) -> tuple[list[str], str]:
     """Of pydantic's error in ``teachers``: the keys that lead to the setting, and what is wrong, without its value."""
     keys = [str(part) for part in error["loc"]]
@@ -201,7 +206,7 @@ def read_teachers(home: Home) -> dict[str, LogsSettings | AnthropicSettings | Op
     path = home.config_file
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        found = TypeAdapter(_Tables).validate_python(values).teachers
+        found = parse_teachers(values)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); mend it") from None
     except ValidationError as error:
