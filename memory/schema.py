@@ -189,4 +189,6 @@ def damage_advice(path: Path, error: Exception) -> str:
     """One line that names the file, the fault and the way out."""
     if "locked" in str(error) or "busy" in str(error):
         return f"{path}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s; try again when it is done"
+    if "full" in str(error):
+        return f"{path}: the disk is full; free some space and do the same again: what was finished is kept"
     return f"{path}: SQLite says {error}; if it is damaged, move it away: MEMORY.md, notes and sessions are read anew"

@@ -104,3 +104,21 @@ def test_two_memories_of_one_home_see_each_other(memory: Memory) -> None:
     memory.add("written by the first")
     assert [found.text for found in other.recall("written first")] == ["written by the first"]
     other.close()
+
+
+def test_a_full_disk_is_named_and_what_was_finished_is_kept(memory: Memory) -> None:
+    home = memory.home
+    home.notes_dir.mkdir(parents=True, exist_ok=True)
+    home.memory_file.write_text("- The ferry leaves at eight.\n")
+    memory.sync()
+    with memory._store.locked() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    home.notes_dir.joinpath("2026-01-01.md").write_text("\n".join(f"- note {n} {'long ' * 40}" for n in range(300)))
+    with pytest.raises(MemoryStoreError, match=r"memory\.db: the disk is full; free some space"):
+        memory.sync()
+    with memory._store.locked() as connection:
+        connection.execute("PRAGMA max_page_count=1073741823")
+    assert [found.text for found in memory.recall("ferry")] == ["The ferry leaves at eight."]
+    memory.sync()
+    assert memory.stats()["memories"] == 301
