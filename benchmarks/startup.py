@@ -1,0 +1,69 @@
+"""From the command to the first paint of the app, on a real terminal, beside the bare import of Textual.
+
+.venv/bin/python benchmarks/startup.py [REPEATS]
+"""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+from common import bench_home, print_table, ratios, seconds, spread
+
+from memory.home import Home
+from molting_agent.runtime.models import embedded_model
+
+PAINTED = b"Ask him something"
+PATIENCE_S = 60
+
+
+def first_paint(home: Home) -> float:
+    """Seconds until the prompt stands on the terminal; the app is ended afterwards."""
+    started = time.perf_counter()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "molting_agent", "--home", str(home.root)])
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 32, 110, 0, 0))
+    shown = b""
+    try:
+        while PAINTED not in shown and time.perf_counter() - started < PATIENCE_S:
+            shown += os.read(terminal, 65536)
+        painted = time.perf_counter() - started
+        assert PAINTED in shown, "the app did not paint"
+        return painted
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def import_textual() -> None:
+    subprocess.run([sys.executable, "-c", "import textual.app"], check=True)
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    home = bench_home()
+    embedded_model(home)
+    first_paint(home)
+    paints, imports = [], []
+    for _ in range(repeats):
+        paints.append(first_paint(home))
+        imports.append(seconds(import_textual))
+        time.sleep(2)  # the worker of the app that was killed leaves by itself
+    print_table(
+        f"Start-up, {repeats} repeats",
+        [
+            ("first paint", f"{spread(paints)} s", "1 s"),
+            ("against a Python that only imports Textual", spread(ratios(paints, imports)), ""),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
