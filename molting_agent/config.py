@@ -33,6 +33,8 @@ class ModelSettings(Section):
     """Size of the window: identity, memories, history and reply together; never more than the model was made for."""
     threads: int = Field(default=0, ge=0, le=1024)
     """Threads that compute; 0 takes one for each core."""
+    shares_cores: bool = False
+    """true where other programs keep the cores busy: threads sleep while they wait (Linux); slower when idle."""
     max_reply_tokens: int = Field(default=320, ge=16, le=32_768)
     """A reply ends here at the latest; this much of the window is kept free for it."""
     temperature: float = Field(default=0.7, ge=0, le=2)
@@ -200,9 +202,13 @@ def allowed_values(key: str) -> str:
     """What may stand for ``section.name``, such as ``a whole number, >= 0, <= 1024``."""
     section, _, name = key.partition(".")
     field = _fields(section)[name]
-    kind = {"str": "text", "int": "a whole number", "float": "a number", "tuple": "a list of texts"}[
-        getattr(field.annotation, "__name__", "str")
-    ]
+    kind = {
+        "str": "text",
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "tuple": "a list of texts",
+    }[getattr(field.annotation, "__name__", "str")]
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     limits = [
         f"{sign} {getattr(rule, word)}"

@@ -144,5 +144,6 @@ class Speaker:
             adapter=adapter,
             context_tokens=self._settings.context_tokens,
             threads=self._settings.threads,
+            shares_cores=self._settings.shares_cores,
             on_restart=lambda line: self._restarts.append(Notice(line, "warning")),
         )

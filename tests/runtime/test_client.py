@@ -11,7 +11,7 @@ import pytest
 
 from memory.errors import EngineError
 from memory.home import Home
-from molting_agent.runtime.client import EngineClient
+from molting_agent.runtime.client import EngineClient, worker_environment
 from molting_agent.runtime.models import embedded_model
 from molting_agent.runtime.protocol import Delta, Done, Sampling, Segment
 from molting_agent.runtime.template import Message, count_prefix, render
@@ -185,3 +185,11 @@ def test_stderr_of_the_worker_goes_to_the_homes_log(home: Home) -> None:
     while not (home.logs_dir / "engine.log").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert (home.logs_dir / "engine.log").exists()
+
+
+def test_threads_sleep_only_where_the_cores_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert "OMP_WAIT_POLICY" not in worker_environment(shares_cores=False)
+    assert worker_environment(shares_cores=True)["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")  # what the person set themselves stands
+    assert worker_environment(shares_cores=True)["OMP_WAIT_POLICY"] == "active"
