@@ -65,7 +65,7 @@ def minutes(seconds: float) -> str:
 def too_little(plan: Plan) -> str:
     """One line: how much is missing and what to do."""
     return (
-        f"Too little to learn from: {plan.new_targets} new replies, {plan.needed_new} are needed, "
+        f"Too little to learn from: {plan.new_targets} of {plan.needed_new} needed new replies, "
         f"{plan.missing} missing. Rate a reply up or edit one, or import logs: molt ingest PATH"
     )
 

@@ -20,6 +20,10 @@ from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Sc
 LOG_LIMIT_BYTES = 2_000_000
 
 
+class WorkerDiedError(EngineError):
+    """The worker is gone; the next request starts another."""
+
+
 class EngineClient:
     """A model in a worker process (see ``protocol.Engine``).
 
@@ -125,7 +129,7 @@ class EngineClient:
             if message is None:
                 self._answers.put(None)
                 code = self._process.wait()
-                raise EngineError(
+                raise WorkerDiedError(
                     f"the inference process died ({f'signal {-code}' if code < 0 else f'exit code {code}'}); "
                     f"its last words are in {self._home.logs_dir / 'engine.log'}"
                 )
@@ -138,13 +142,20 @@ class EngineClient:
         return self._answer(number)["result"]
 
     def _call(self, operation: str, **arguments: Any) -> Any:
+        """One request that may be made twice: a worker that dies over it is started again and asked once more."""
         with self._requests:
-            self._ready()
-            self._current = number = self._send(operation, **arguments)
             try:
-                return self._result(number)
-            finally:
-                self._current = None
+                return self._call_once(operation, **arguments)
+            except WorkerDiedError:
+                return self._call_once(operation, **arguments)
+
+    def _call_once(self, operation: str, **arguments: Any) -> Any:
+        self._ready()
+        self._current = number = self._send(operation, **arguments)
+        try:
+            return self._result(number)
+        finally:
+            self._current = None
 
     # -- the interface ------------------------------------------------------------------------------------------------
 
@@ -152,7 +163,10 @@ class EngineClient:
     def info(self) -> EngineInfo:
         """What the worker says of the model; waits until it is loaded."""
         with self._requests:
-            raw = self._ready()
+            try:
+                raw = self._ready()
+            except WorkerDiedError:
+                raw = self._ready()
         return EngineInfo(
             model_name=self.model.name,
             model_sha256=self.model.source_sha256,

@@ -193,3 +193,19 @@ def test_threads_sleep_only_where_the_cores_are_shared(monkeypatch: pytest.Monke
     assert worker_environment(shares_cores=True)["OMP_WAIT_POLICY"] == "passive"
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")  # what the person set themselves stands
     assert worker_environment(shares_cores=True)["OMP_WAIT_POLICY"] == "active"
+
+
+def test_what_can_be_asked_again_is_asked_again_when_the_worker_dies_over_it(home: Home) -> None:
+    notices: list[str] = []
+    with EngineClient(embedded_model(home), home=home, context_tokens=1024, on_restart=notices.append) as engine:
+        words = [Segment("The tide comes in twice a day.")]
+        before = engine.tokenize(words)
+        for ask in (lambda: engine.tokenize(words), lambda: engine.warm(words)):
+            os.kill(engine.pid, signal.SIGSTOP)  # so that the request is on its way when the worker dies
+            killer = threading.Timer(0.3, os.kill, (engine.pid, signal.SIGKILL))
+            killer.start()
+            answer = ask()
+            killer.join()
+            assert answer in (before, None)
+        assert engine.tokenize(words) == before
+    assert ["signal 9" in notice for notice in notices] == [True, True]
