@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from distill.teachers.protocol import Answer, Prompt, Stopped, Teacher, Unavailable
 
@@ -11,6 +12,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 LONGEST_ASKED_WAIT_S = 900.0
 """A server that wants a longer pause than this is better asked again another time."""
+T = TypeVar("T")
 
 
 def wait_s(attempt: int, after_s: float | None, draw: float) -> float:
@@ -46,10 +48,14 @@ class Patience:
 
     def ask(self, teacher: Teacher, prompt: Prompt) -> Answer:
         """The answer. Raises Unavailable when all attempts failed, Stopped, and what the teacher raises else."""
+        return self.until(lambda: teacher.ask(prompt))
+
+    def until(self, call: Callable[[], T]) -> T:
+        """What ``call`` returns when it does not raise Unavailable; see ``ask``."""
         for attempt in range(self._retries + 1):
             self._pause(self._not_before - time.monotonic())
             try:
-                return teacher.ask(prompt)
+                return call()
             except Unavailable as failure:
                 asked = failure.after_s or 0.0
                 if attempt == self._retries or asked > LONGEST_ASKED_WAIT_S:

@@ -1,0 +1,1 @@
+"""Teachers that score given text: one kind a file, each behind the same protocol."""
