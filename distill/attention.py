@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 NAME = "shared_prefix"
+# An attention module with this attribute keeps what it was last called with, for losses between layers.
+KEPT = "kept_for_layers"
 
 
 def shared_prefix_attention(
@@ -27,6 +29,8 @@ def shared_prefix_attention(
     computed one by one: for n conversations of L tokens and a prefix of P that is n*L*(P+L) instead of (P+n*L)^2 of a
     dense mask. Without ``row_lengths`` it is plain causal attention. Returns (1, S, H, D), as transformers wants it.
     """
+    if hasattr(module, KEPT):
+        setattr(module, KEPT, (query_BHSD, key_BKSD, value_BKSD, scaling))
     groups = query_BHSD.shape[1] // key_BKSD.shape[1]
     if groups > 1:
         key_BKSD = key_BKSD.repeat_interleave(groups, dim=1)

@@ -1,13 +1,16 @@
 """Gathers what a retraining needs from a home: who he is, and the conversations he may learn from, in tokens."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from distill.config import DistillConfig
 from distill.dataset import Example, Split, costs_of, lessons, prefix_tokens, split
 from distill.dialogue import Dialogue
+from distill.extras import Recall, explaining, extra_example, remembering, taught_dialogues, with_thoughts
 from distill.pairs import Pair, shortened
+from distill.teachers.taught import taught
 from memory.api import Memory, memory_block
 from memory.errors import TrainingError
 from memory.home import Home
@@ -20,8 +23,9 @@ from molting_agent.runtime.template import Message
 class Collected:
     """Everything in tokens, and the held-out dialogues in words (the runtime renders them when it judges).
 
-    ``parts`` are the examples in words, one for one. ``redactions`` counts what was scrubbed, ``newest`` names the
-    held-out conversations that are reported apart, ``read`` says how many conversations the memory holds.
+    ``parts`` are the examples in words, one for one, and ``extra_parts`` the extras, learnt beside the conversations.
+    ``redactions`` counts what was scrubbed, ``newest`` names the held-out conversations that are reported apart,
+    ``read`` says how many conversations the memory holds, ``remembered`` how many questions were given memories.
     """
 
     system: str
@@ -34,6 +38,9 @@ class Collected:
     left_out: Counter[str]
     redactions: Counter[str]
     read: int
+    extras: list[Example] = field(default_factory=list)
+    extra_parts: list[Dialogue] = field(default_factory=list)
+    remembered: int = 0
 
 
 def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
@@ -41,7 +48,7 @@ def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
     system = read_identity(home.identity_dir)
     if not system:
         raise TrainingError(f"{home.identity_dir} holds no SOUL.md; make a home first: molt")
-    sides = _sides(home, config)
+    sides, extra_dialogues, remembered = _sides(home, config)
     examples: list[Example] = []
     parts: list[Dialogue] = []
     left_out = Counter(sides.left_out)
@@ -50,6 +57,15 @@ def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
         parts.extend(part for part, _example in found)
         examples.extend(example for _part, example in found)
         left_out["longer than conversation_tokens"] += too_long
+    # An explanation or a taught reply that does not fit is no reply of the person's: it is not counted as left out.
+    extras: list[tuple[Dialogue, Example]] = []
+    reasons = [d for part in parts for d in explaining(part)] if config.rationale == "two-task" else []
+    for task, dialogues in (("explain", reasons), ("predict", extra_dialogues)):
+        for dialogue in dialogues:
+            example = extra_example(dialogue, engine, config, task=task)
+            if len(example.tokens) <= config.conversation_tokens:
+                extras.append((dialogue, example))
+    extras += _reading(len(parts), engine, config)
     fitting = [fitted(pair, engine, config) for pair in sides.pairs]
     pairs = [pair for pair in fitting if pair is not None]
     left_out["pairs longer than conversation_tokens"] += len(fitting) - len(pairs)
@@ -65,10 +81,31 @@ def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
         left_out,
         sides.redactions,
         sides.read,
+        [example for _dialogue, example in extras],
+        [dialogue for dialogue, _example in extras],
+        remembered,
     )
 
 
-def _sides(home: Home, config: DistillConfig) -> Split:
+def _reading(parts: int, engine: Engine, config: DistillConfig) -> list[tuple[Dialogue, Example]]:
+    """Lessons in reading memories, other ones in each epoch, so that none is learnt by heart."""
+    if not config.reading_share:
+        return []
+    from distill.reading import reading_dialogues
+
+    epochs = math.ceil(config.epochs)
+    wanted = round(config.reading_share * parts)
+    dialogues = reading_dialogues(wanted * epochs, config.seed)
+    found = []
+    for number, dialogue in enumerate(dialogues):
+        example = extra_example(dialogue, engine, config, task="read", epoch=number % epochs)
+        if len(example.tokens) <= config.conversation_tokens:
+            found.append((dialogue, example))
+    return found
+
+
+def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], int]:
+    """The two sides, the taught replies, and how many questions of the training side were given memories."""
     memory = Memory(home)
     try:
         memory.sync()
@@ -77,9 +114,38 @@ def _sides(home: Home, config: DistillConfig) -> Split:
             # A labelled note may be shown in a talk, but no weights may learn to expect it.
             return memory_block([found for found in memory.get(ids) if found.label == "normal"])
 
-        return split(memory.conversations(), config, block)
+        conversations = list(memory.conversations())
+        sides = split(conversations, config, block)
+        names = [name.strip() for name in config.taught.split(",") if name.strip()]
+        extras = taught_dialogues(taught(home, conversations, names), config) if names else []
+        if config.rationale == "think":
+            sides.train = [with_thoughts(dialogue) for dialogue in sides.train]
+        given = 0
+        if config.memory_share:
+            heldout = {dialogue.conversation for dialogue in sides.heldout}
+            before = [dialogue.messages for dialogue in sides.train]
+            recall = _recalling(memory, heldout, config)
+            sides.train = [remembering(dialogue, recall, config.memory_share) for dialogue in sides.train]
+            given = sum(
+                a != b
+                for old, dialogue in zip(before, sides.train, strict=True)
+                for a, b in zip(old, dialogue.messages, strict=True)
+            )
+        return sides, extras, given
     finally:
         memory.close()
+
+
+def _recalling(memory: Memory, heldout: set[str], config: DistillConfig) -> Recall:
+    """Recall as the agent calls it, without what comes from held-out conversations or carries a label."""
+
+    def recall(question: str, conversation: str) -> str:
+        found = memory.recall(
+            question, k=config.memory_k, budget_tokens=config.memory_tokens, exclude_transcript=conversation
+        )
+        return memory_block([m for m in found if m.label == "normal" and m.conversation not in heldout])
+
+    return recall
 
 
 def fitted(pair: Pair, engine: Engine, config: DistillConfig) -> Pair | None:

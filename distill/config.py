@@ -10,6 +10,14 @@ from memory.errors import UsageError
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 DEFAULT_RECIPE = "sft"
+DIVERGENCES = (
+    "forward_kl",
+    "reverse_kl",
+    "jensen_shannon",
+    "skew_forward_kl",
+    "skew_reverse_kl",
+    "total_variation",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,115 @@ class DistillConfig:
     """How far the general score may fall for certain: worse is when the whole 95 % interval lies below minus this."""
     seed: int = 17
     """Seed of the adapter's first weights, of the order of the data and of the bootstrap."""
+    teacher: str = ""
+    """Who gives soft targets: ``self``, or the name of a ``[teachers]`` table; empty: the replies alone teach."""
+    hard_weight: float = 1.0
+    """Weight a of the cross-entropy of the reply as it stands; with noisy data take it down and ``soft_weight`` up."""
+    soft_weight: float = 0.0
+    """Weight b of T^2 times the divergence from the teacher's distribution; a = b = 0.5 is the common choice."""
+    divergence: str = "forward_kl"
+    """``forward_kl``, ``reverse_kl`` (MiniLLM), ``jensen_shannon`` (GKD), ``skew_forward_kl`` and ``skew_reverse_kl``
+    (DistiLLM), or ``total_variation``."""
+    skew: float = 0.1
+    """How much of one side is mixed into the other by the skew divergences."""
+    temperature: float = 1.0
+    """Temperature T of both distributions at the first step, 1 to 5."""
+    temperature_end: float = 1.0
+    """Temperature at the last step, where the schedule is not ``constant``."""
+    temperature_schedule: str = "constant"
+    """How the temperature goes from first to last: ``constant``, ``linear`` or ``cosine`` (annealing)."""
+    confidence: str = "off"
+    """Where the teacher doubts the label, weight moves from the soft to the hard loss: ``off``, ``threshold``,
+    ``smooth``."""
+    confidence_threshold: float = 0.5
+    """The teacher's probability of the label below which it doubts."""
+    confidence_boost: float = 0.5
+    """Share of the soft weight that moves."""
+    likelihood_weight: float = 0.0
+    """Weight of likelihood matching, for a teacher of another vocabulary (then ``soft_weight`` has no effect)."""
+    likelihood_temperature: float = 100.0
+    """Its temperature: pieces of several tokens are unlikely, so it is large."""
+    rationale: str = "off"
+    """Logged and taught reasons as targets: ``off``, ``two-task`` (answer, and explain when asked), or ``think`` (the
+    reasons before the reply)."""
+    explain_weight: float = 1.0
+    """Weight of the explaining task in ``two-task``."""
+    layer_teacher: str = ""
+    """Whose layers are matched: ``base`` (the student's own base), or a model's name or path. Needed by the three
+    weights below."""
+    layer_map: str = "middle"
+    """Which layers: ``uniform``, ``last``, ``middle`` (each but the first with a count, ``last:2``), or pairs teacher
+    first, such as ``L6-L3, L12-L6``."""
+    hidden_weight: float = 0.0
+    """Weight of the distance between hidden states of matched layers (FitNets)."""
+    hidden_loss: str = "cosine"
+    """``cosine`` (direction) or ``l2``."""
+    attention_weight: float = 0.0
+    """Weight of the squared difference of attention scores (TinyBERT); both need the same number of heads."""
+    value_relation_weight: float = 0.0
+    """Weight of the divergence of value relations (MiniLM); any widths and head counts."""
+    anchor_weight: float = 0.0
+    """Weight of the divergence from the untrained base on the same replies, against forgetting."""
+    taught: str = ""
+    """Names of teachers, separated by commas, whose replies (``python -m distill teach``) are learnt too."""
+    taught_share: float = 1.0
+    """Share of those replies that is used, chosen by hash."""
+    older_share: float = 1.0
+    """Share of the conversations that the champion has learnt already which is learnt again, chosen by hash."""
+    memory_share: float = 0.0
+    """Share of the training questions that carry memories as recall finds them now (RAFT, arXiv 2403.10131)."""
+    memory_k: int = 5
+    """At most so many memories with such a question, as ``[memory] k`` has it."""
+    memory_tokens: int = 400
+    """And at most so many tokens of them, as ``[memory] budget_tokens`` has it."""
+    reading_share: float = 0.0
+    """Lessons in reading memories, made up anew in each epoch, for each conversation that is learnt."""
+    twin: bool = True
+    """Train the hard-label twin (same data, steps and seed) whenever another loss is used, and keep the better."""
+    student: str = "adapter"
+    """What is trained: ``adapter`` (LoRA on the base) or ``whole`` (all weights, for small models; a whole GGUF comes
+    out, and the optimizer holds two numbers more for each weight)."""
+    keep_layers: int = 0
+    """Cut the student to so many of the base's layers, evenly spaced, first and last kept (DistilBERT); 0 keeps all."""
+    checkpoint: str = ""
+    """A transformers checkpoint (folder, or name on the hub) of the same base as the GGUF, to train on in its place."""
+    quantization: str = "none"
+    """How a checkpoint's frozen weights are held: ``none``, or ``nf4`` (QLoRA: 4 bits with double quantisation)."""
+    optimizer: str = "adamw"
+    """``adamw``, or ``paged_adamw_8bit`` (bitsandbytes, CUDA only: 2 bytes a weight in place of 8)."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: a third more time for a fraction of the memory."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they stand in a manifest."""
         return asdict(self)
+
+    @property
+    def uses_layers(self) -> bool:
+        """Whether a teacher's layers are matched."""
+        return self.hidden_weight > 0 or self.attention_weight > 0 or self.value_relation_weight > 0
+
+    @property
+    def soft(self) -> bool:
+        """Whether anything but the hard labels shapes the loss, so that the hard-label twin is another model."""
+        matched = self.soft_weight > 0 or self.likelihood_weight > 0 or self.uses_layers
+        return matched or self.anchor_weight > 0 or self.rationale != "off"
+
+    def hard_label_twin(self) -> "DistillConfig":
+        """The same training on the replies as they stand, nothing else."""
+        return replace(
+            self,
+            teacher="",
+            hard_weight=1.0,
+            soft_weight=0.0,
+            likelihood_weight=0.0,
+            rationale="off",
+            layer_teacher="",
+            hidden_weight=0.0,
+            attention_weight=0.0,
+            value_relation_weight=0.0,
+            anchor_weight=0.0,
+        )
 
 
 def load_config(recipe: str = "", settings: Sequence[str] = ()) -> DistillConfig:
@@ -127,11 +240,62 @@ def check(config: DistillConfig) -> DistillConfig:
         "reply_repeats": config.reply_repeats >= 1,
         "min_new": config.min_new >= 1,
         "bootstrap": config.bootstrap >= 100,
+        "hard_weight": config.hard_weight >= 0,
+        "soft_weight": config.soft_weight >= 0,
+        "divergence": config.divergence in DIVERGENCES,
+        "skew": 0 <= config.skew < 1,
+        "temperature": 0.1 <= config.temperature <= 20,
+        "temperature_end": 0.1 <= config.temperature_end <= 20,
+        "temperature_schedule": config.temperature_schedule in ("constant", "linear", "cosine"),
+        "confidence": config.confidence in ("off", "threshold", "smooth"),
+        "confidence_threshold": 0 <= config.confidence_threshold <= 1,
+        "confidence_boost": 0 <= config.confidence_boost <= 1,
+        "likelihood_weight": config.likelihood_weight >= 0,
+        "likelihood_temperature": config.likelihood_temperature >= 1,
+        "rationale": config.rationale in ("off", "two-task", "think"),
+        "explain_weight": config.explain_weight >= 0,
+        "hidden_weight": config.hidden_weight >= 0,
+        "hidden_loss": config.hidden_loss in ("cosine", "l2"),
+        "attention_weight": config.attention_weight >= 0,
+        "value_relation_weight": config.value_relation_weight >= 0,
+        "anchor_weight": config.anchor_weight >= 0,
+        "taught_share": 0 <= config.taught_share <= 1,
+        "older_share": 0 <= config.older_share <= 1,
+        "memory_share": 0 <= config.memory_share <= 1,
+        "memory_k": config.memory_k >= 1,
+        "memory_tokens": config.memory_tokens >= 32,
+        "reading_share": 0 <= config.reading_share <= 20,
+        "student": config.student in ("adapter", "whole"),
+        "keep_layers": config.keep_layers == 0 or config.keep_layers >= 2,
+        "quantization": config.quantization in ("none", "nf4"),
+        "optimizer": config.optimizer in ("adamw", "paged_adamw_8bit"),
     }
     for name, holds in rules.items():
         if not holds:
             raise UsageError(f"{name} = {getattr(config, name)!r} makes no sense; see distill/config.py")
+    _together(config)
     return config
+
+
+def _together(config: DistillConfig) -> None:
+    """Settings that make sense only with one another. Errors: UsageError."""
+    needs_teacher = config.soft_weight > 0 or config.likelihood_weight > 0
+    if needs_teacher and not config.teacher:
+        raise UsageError("soft_weight and likelihood_weight need a teacher: --set teacher=self, or a [teachers] table")
+    if config.teacher and not needs_teacher:
+        raise UsageError(f"the teacher {config.teacher} would teach nothing: set soft_weight or likelihood_weight")
+    if not (config.hard_weight or needs_teacher):
+        raise UsageError("hard_weight = 0 needs a teacher, or there is nothing to learn")
+    if config.uses_layers and not config.layer_teacher:
+        raise UsageError("hidden_weight, attention_weight and value_relation_weight need layer_teacher")
+    if config.layer_teacher and not config.uses_layers:
+        raise UsageError(f"layer_teacher {config.layer_teacher} would teach nothing: set one of the layer weights")
+    if config.quantization != "none" and not config.checkpoint:
+        raise UsageError("quantization needs a checkpoint: --set checkpoint=FOLDER (a GGUF is dequantised to train)")
+    if config.student == "whole" and config.quantization != "none":
+        raise UsageError("a whole student cannot be trained in 4 bits: set quantization=none or student=adapter")
+    if config.keep_layers and config.student != "whole":
+        raise UsageError("a cut student has no base to be an adapter of: set student=whole with keep_layers")
 
 
 def _value(key: str, value: Any, *, where: str) -> Any:
@@ -140,8 +304,20 @@ def _value(key: str, value: Any, *, where: str) -> Any:
         raise UsageError(f"{where}: there is no setting {key!r}; there are: {', '.join(kinds)}")
     kind = kinds[key]
     try:
+        if kind is bool:
+            return _truth(value)
         if kind is int:
             return int(value)
         return float(value) if kind is float else str(value)
     except (TypeError, ValueError):
         raise UsageError(f"{where}: {key} is {getattr(kind, '__name__', kind)}, not {value!r}") from None
+
+
+def _truth(value: Any) -> bool:
+    """true and false as TOML and people write them. Raises ValueError."""
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]

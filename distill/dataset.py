@@ -26,6 +26,8 @@ class Example:
     """A dialogue in tokens, without the system prompt that will stand before it.
 
     ``is_target`` has one value a token: True where the token is learnt (a reply's words and the end of its turn).
+    ``task`` is ``predict`` (a reply), ``explain`` (its rationale) or ``read`` (a lesson in reading memories); ``epoch``
+    is the only epoch it is shown in, -1 for all.
     """
 
     conversation: str
@@ -33,6 +35,8 @@ class Example:
     is_target: tuple[bool, ...]
     targets: tuple[Target, ...]
     started_at: str
+    task: str = "predict"
+    epoch: int = -1
 
     @property
     def target_tokens(self) -> int:

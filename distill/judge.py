@@ -101,6 +101,11 @@ class ScoreFile:
             return {}
 
 
+def better(scores: dict[str, Scores], students: Sequence[str]) -> str:
+    """The student whose held-out replies cost fewer bits; the first where nothing was held out."""
+    return min(students, key=lambda name: sum(scores[name].heldout_bits))
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Candidate minus champion; None where there was nothing held out."""

@@ -30,10 +30,13 @@ class Plan:
     train_s: float
     judge_s: float
     left_out: Mapping[str, int] = field(default_factory=dict)
+    lessons: int = 0
+    explained: int = 0
+    students: int = 1
 
     @property
     def total_s(self) -> float:
-        return self.train_s + self.judge_s + FIXED_S
+        return self.students * (self.train_s + FIXED_S) + self.judge_s
 
     @property
     def missing(self) -> int:
@@ -51,6 +54,10 @@ class Plan:
             f"{self.epochs:.2g} epochs, {self.rows} steps, {self.row_tokens} tokens at {self.tokens_per_s:.0f}/s: "
             f"{minutes(self.train_s)} of training, about {minutes(self.total_s)} in all.",
         ]
+        if self.lessons or self.explained:
+            lines.append(f"Beside them {self.lessons} lessons in reading memories and {self.explained} rationales.")
+        if self.students > 1:
+            lines.append("Its hard-label twin is trained too, in the same time again; the better one is the candidate.")
         if self.missing:
             lines.append(too_little(self))
         lines += [f"Left out: {count} ({reason})." for reason, count in self.left_out.items()]
@@ -81,16 +88,21 @@ def fit(
     judge_s: float,
     left_out: Mapping[str, int],
     minutes_given: float | None = None,
+    extras: Sequence[Example] = (),
+    students: int = 1,
 ) -> tuple[Plan, list[Example], list[Row]]:
     """The plan, the examples it uses and the rows in order.
 
     What does not fit into the time goes in this order: epochs beyond the first, then old examples (their replies are
-    all learnt by the champion), then new ones, the oldest first in each.
+    all learnt by the champion), then new ones, the oldest first in each. ``extras`` (lessons beside the conversations)
+    shrink in proportion. ``students`` are trained one after the other, two where there is a hard-label twin.
     """
-    budget_s = float("inf") if minutes_given is None else max(0.0, minutes_given * 60 - FIXED_S - judge_s)
+    budget_s = float("inf")
+    if minutes_given is not None:
+        budget_s = max(0.0, (minutes_given * 60 - judge_s) / students - FIXED_S)
     reasons = {reason: count for reason, count in left_out.items() if count}
     ranked = sorted(examples, key=lambda example: (_is_new(example, learnt), example.started_at), reverse=True)
-    used, epochs = ranked, config.epochs
+    used, epochs = [*ranked, *extras], config.epochs
     rows = _rows(used, prefix_tokens, config, epochs)
     wished_rows = len(rows)
     cost_s = _tokens(rows, used, prefix_tokens) / tokens_per_s
@@ -99,13 +111,14 @@ def fit(
         once = min(1.0, config.epochs)
         epochs = max(once, config.epochs * share)
         if config.epochs * share < once:
-            used = _newest_that_fit(ranked, share * config.epochs / once)
+            ranked = _newest_that_fit(ranked, share * config.epochs / once)
+            used = [*ranked, *extras[: round(len(extras) * len(ranked) / len(examples))]]
         rows = _rows(used, prefix_tokens, config, epochs)
         while len(rows) > 1 and _tokens(rows, used, prefix_tokens) / tokens_per_s > budget_s:
             rows.pop()
         seen = {index for row in rows for index in row.examples}
-        unused = sum(len(used[index].targets) for index in range(len(used)) if index not in seen)
-        unused += sum(len(example.targets) for example in ranked[len(used) :])
+        learning = {id(used[index]) for index in seen}
+        unused = sum(len(example.targets) for example in examples if id(example) not in learning)
         if unused:
             reasons["replies that do not fit into the time"] = unused
         if len(rows) < wished_rows:
@@ -114,7 +127,7 @@ def fit(
     seen_examples = [used[index] for index in sorted({index for row in rows for index in row.examples})]
     targets = [target for example in seen_examples for target in example.targets]
     plan = Plan(
-        conversations=len({example.conversation for example in seen_examples}),
+        conversations=len({example.conversation for example in seen_examples if example.targets}),
         targets=len(targets),
         new_targets=sum(target.key not in learnt for target in targets),
         needed_new=config.min_new,
@@ -127,6 +140,9 @@ def fit(
         train_s=total / tokens_per_s,
         judge_s=judge_s,
         left_out=reasons,
+        lessons=sum(example.task == "read" for example in seen_examples),
+        explained=sum(example.task == "explain" for example in seen_examples),
+        students=students,
     )
     return plan, used, rows
 
@@ -155,6 +171,7 @@ def _rows(examples: Sequence[Example], prefix_tokens: Sequence[int], config: Dis
         row_tokens=config.row_tokens,
         identity_share=config.identity_share,
         seed=config.seed,
+        only_in=[example.epoch for example in examples],
     )
 
 

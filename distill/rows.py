@@ -44,18 +44,19 @@ def schedule(
     row_tokens: int,
     identity_share: float,
     seed: int,
+    only_in: Sequence[int] = (),
 ) -> list[Row]:
     """All rows of a training in order: a function of its arguments alone, so a resumed run goes on with the same data.
 
     Each epoch shuffles the examples and fills rows to ``row_tokens``, prefix included; a row has at least one example
     however long. The share of identity rows is held by error diffusion, not by chance. A fractional last epoch takes
-    the first part of its rows.
+    the first part of its rows. ``only_in`` names for each example the one epoch it is shown in (-1 and (): all).
     """
     rows: list[Row] = []
     debt = 0.5  # rounds the count of identity rows to the nearest
     for epoch in range(-int(-epochs // 1)):
         shuffler = random.Random(f"{seed} {epoch}")  # noqa: S311 - order of the data, nothing secret
-        order = list(range(len(example_tokens)))
+        order = [i for i in range(len(example_tokens)) if not only_in or only_in[i] in (-1, epoch)]
         shuffler.shuffle(order)
         filled: list[Row] = []
         while order:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import statistics
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,10 +12,12 @@ from distill import judge, plan, report
 from distill.collect import collect
 from distill.config import DistillConfig
 from distill.evaluate.general import load_questions
+from distill.extras import older
 from distill.gate import decide
 from distill.manifest import ADAPTER_NAME, SCHEMA, describe_files, read_manifest, write_manifest
 from distill.registry import Registry
-from distill.reporter import Reporter, Stopped
+from distill.reporter import Reporter
+from distill.school import train_student
 from distill.speed import Speed, keep_speed, read_speed
 from distill.state import RunFolder, RunState
 from distill.targets import learnt_keys
@@ -54,18 +55,25 @@ class Run:
         with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
             collected = collect(self.home, engine, config)
         self.reporter.check()
+        learnt = learnt_keys(self.registry, self.base_sha256)
+        kept = older(collected.examples, learnt, config.older_share)
+        if fewer := len(collected.examples) - len(kept):
+            collected.left_out["learnt already, beyond older_share"] = fewer
+        students = 2 if config.soft and config.twin else 1
         speed = read_speed(self.home.training_dir, self.base_sha256)
         items = judge.items_of(len(collected.heldout), len(load_questions(config.general_questions)))
         made, used, rows = plan.fit(
-            collected.examples,
+            kept,
             [len(prefix) for prefix in collected.prefixes],
             config,
             tokens_per_s=speed.train_tokens_per_s,
-            learnt=learnt_keys(self.registry, self.base_sha256),
+            learnt=learnt,
             heldout=len(collected.heldout),
-            judge_s=2 * items * speed.judge_s_an_item,
+            judge_s=(1 + students) * items * speed.judge_s_an_item,
             left_out=collected.left_out,
             minutes_given=minutes,
+            extras=collected.extras,
+            students=students,
         )
         state = RunState(
             molt=self.registry.next_number(),
@@ -85,13 +93,24 @@ class Run:
             plan=made.to_dict(),
             minutes=minutes,
         )
+        words = zip([*collected.examples, *collected.extras], [*collected.parts, *collected.extra_parts], strict=True)
+        self._words = {id(example): dialogue for example, dialogue in words}
         return made, state
 
     def begin(self, config: DistillConfig, minutes: float | None) -> RunState:
-        """Plan and write the plan down. Errors: TooLittle, which says how much is missing."""
+        """Plan, have the teacher score what is new to it, and write the plan down.
+
+        Killed while the teacher scores, it begins again and finds what was scored. Errors: TooLittle, which says how
+        much is missing; TrainingError where the teacher cannot score.
+        """
         made, state = self.plan(config, minutes)
         if made.missing:
             raise TooLittle(plan.too_little(made))
+        if config.teacher or config.anchor_weight:
+            from distill.signals.examples import score_run
+
+            dialogues = [self._words[id(example)] for example in state.examples]
+            state = score_run(state, dialogues, self.home, self.model, self.reporter)
         self.folder.save(state)
         return state
 
@@ -141,102 +160,34 @@ class Run:
         path = self.registry.folder(state.molt) / "report.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
-    def _train(self, state: RunState) -> dict[str, Any]:
-        """Train and export; returns what was measured. Done already: only what was measured."""
-        done = self.folder.read_json(self.folder.curve)
-        if done is not None and (self.folder.molt / ADAPTER_NAME).exists():
-            return done
-        from distill.export.adapter import export_adapter
-        from distill.student import faster_dtype, load_student
-        from distill.trainer import Watch, make_trainer, whole_checkpoint
-
-        self.reporter.phase("training", "loading the student", step=0, steps=len(state.rows), molt=state.molt)
-        dtype = faster_dtype(self.model.path, state.config.precision)
-        if state.config.threads:
-            import torch
-
-            torch.set_num_threads(state.config.threads)
-        student = load_student(self.model.path, state.config, dtype)
-        checkpoint = whole_checkpoint(self.folder.checkpoints)
-        losses, seconds = _curve_so_far(checkpoint), []
-        tokens = [state.row_tokens(row) for row in state.rows]
-
-        def on_step(step: int, loss: float, step_s: float) -> None:
-            losses.append(loss)
-            seconds.append(step_s)
-            done_now = tokens[step - len(seconds) : step]
-            # The median of the steps: a pause while he speaks is not slowness.
-            speed = statistics.median(n / s for n, s in zip(done_now, seconds, strict=True))
-            self.reporter.step(
-                losses,
-                step=step,
-                loss=loss,
-                epoch=state.rows[step - 1].epoch + 1,
-                tokens_per_s=speed,
-                eta_s=sum(tokens[step:]) / speed + state.plan["judge_s"],
-                message=f"step {step} of {len(tokens)}",
+    def _train(self, state: RunState) -> dict[str, dict[str, Any]]:
+        """Train and export the candidate, and its hard-label twin where there is one; what was measured, by name."""
+        measured: dict[str, dict[str, Any]] = {}
+        names = state.students
+        for number, name in enumerate(names):
+            later_s = state.plan["judge_s"] + (len(names) - 1 - number) * state.plan["train_s"]
+            measured[name] = train_student(
+                state.of_student(name),
+                self.folder.student(name),
+                self.model,
+                self.home,
+                self.reporter,
+                name=name,
+                later_s=later_s,
             )
-
-        watch = Watch(state.config.checkpoint_s, on_step, lambda: self.reporter.stopping)
-        trainer = make_trainer(
-            student, state.rows, state.examples, state.prefixes, state.config, self.folder.checkpoints, watch
-        )
-        resumed = f" from step {len(losses)}" if losses else ""
-        self.reporter.phase("training", f"{len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if watch.cancelled:
-            raise Stopped
-        self.reporter.phase("exporting", "writing the adapter")
-        student.model.save_pretrained(self.folder.adapter)
-        self.folder.molt.mkdir(exist_ok=True)
-        base_config = student.model.get_base_model().config
-        size = export_adapter(
-            self.folder.adapter, self.folder.molt / ADAPTER_NAME, base_config, name=f"molt {state.molt}"
-        )
-        speed = self.reporter.progress.tokens_per_s
-        measured = {
-            "train_s": sum(tokens) / speed if speed else 0.0,
-            "train_tokens_per_s": speed,
-            "precision": str(dtype).removeprefix("torch."),
-            "trainable_parameters": student.trainable_parameters,
-            "adapter_bytes": size,
-            "base_bytes": self.model.bytes,
-            "losses": losses,
-        }
-        write_atomic(self.folder.curve, json.dumps(measured))
+            self.reporter.check()
         return measured
 
-    def _judge(self, state: RunState, measured: dict[str, Any]) -> dict[str, Any]:
-        """Score champion and candidate in the runtime, decide, and file the molt with its report."""
+    def _judge(self, state: RunState, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """Score champion and students in the runtime, decide, and file the better student with the report."""
         champion, _why = self.registry.load_champion(self.base_sha256)
-        adapter = self.folder.molt / ADAPTER_NAME
-        sides = {champion.adapter if champion else None: "champion", adapter: "candidate"}
-        file = judge.ScoreFile(self.folder.scores)
-        started, fresh = time.monotonic(), 0
-        items = judge.items_of(len(state.heldout), len(load_questions(state.config.general_questions)))
-        done = 0
-
-        def on_item() -> None:
-            nonlocal done
-            self.reporter.check()
-            done += 1
-            rate = (time.monotonic() - started) / max(1, done)
-            self.reporter.step((), step=done, steps=2 * items, eta_s=rate * (2 * items - done))
-
-        scores: dict[str, judge.Scores] = {}
-        with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
-            for path, side in sides.items():
-                key = sha256_file(path) if path else ""
-                found = file.get(key)
-                if found is None:
-                    self.reporter.phase("judging", f"scoring the {side}", step=done, steps=2 * items)
-                    found = judge.score_model(engine, path, state.heldout, state.system, state.config, on_item)
-                    file.put(key, found)
-                    fresh += items
-                done = items
-                scores[side] = found
+        sides = {"champion": champion.adapter if champion else None}
+        sides |= {name: self.folder.student(name).gguf for name in state.students}
+        started = time.monotonic()
+        scores, fresh = self._scores(state, sides)
         judge_s = time.monotonic() - started
-        comparison = judge.compare(scores["champion"], scores["candidate"], state.config)
+        chosen = judge.better(scores, state.students)
+        comparison = judge.compare(scores["champion"], scores[chosen], state.config)
         verdict = decide(
             comparison.heldout,
             comparison.general,
@@ -248,24 +199,53 @@ class Run:
             state,
             champion=scores["champion"],
             champion_number=champion.number if champion else 0,
-            candidate=scores["candidate"],
+            candidate=scores[chosen],
             comparison=comparison,
             verdict=verdict,
-            losses=measured["losses"],
-            measured={**{k: v for k, v in measured.items() if k != "losses"}, "judge_s": round(judge_s, 1)},
+            losses=measured[chosen]["losses"],
+            measured={**{k: v for k, v in measured[chosen].items() if k != "losses"}, "judge_s": round(judge_s, 1)},
         )
-        self._file(state, built)
-        if measured["train_tokens_per_s"] and fresh:
-            speed = Speed(measured["train_tokens_per_s"], judge_s / fresh, measured=True)
+        self._file(state, built, chosen)
+        if measured[chosen]["train_tokens_per_s"] and fresh:
+            speed = Speed(measured[chosen]["train_tokens_per_s"], judge_s / fresh, measured=True)
             keep_speed(self.home.training_dir, self.base_sha256, speed)
         return built
 
-    def _file(self, state: RunState, built: dict[str, Any]) -> None:
-        """Complete the molt's folder and give it its place by one rename."""
-        folder = self.folder.molt
+    def _scores(self, state: RunState, sides: dict[str, Path | None]) -> tuple[dict[str, judge.Scores], int]:
+        """Each side's scores, and how many items were scored now: a resumed run scores nothing twice."""
+        file = judge.ScoreFile(self.folder.scores)
+        items = judge.items_of(len(state.heldout), len(load_questions(state.config.general_questions)))
+        started, done, fresh = time.monotonic(), 0, 0
+
+        def on_item() -> None:
+            nonlocal done
+            self.reporter.check()
+            done += 1
+            rate = (time.monotonic() - started) / max(1, done)
+            self.reporter.step((), step=done, steps=len(sides) * items, eta_s=rate * (len(sides) * items - done))
+
+        scores: dict[str, judge.Scores] = {}
+        with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
+            for number, (side, path) in enumerate(sides.items()):
+                key = sha256_file(path) if path else ""
+                found = file.get(key)
+                if found is None:
+                    self.reporter.phase("judging", f"scoring the {side}", step=done, steps=len(sides) * items)
+                    found = judge.score_model(engine, path, state.heldout, state.system, state.config, on_item)
+                    file.put(key, found)
+                    fresh += items
+                done = (number + 1) * items
+                scores[side] = found
+        return scores, fresh
+
+    def _file(self, state: RunState, built: dict[str, Any], chosen: str) -> None:
+        """Complete the molt's folder with the chosen student and give it its place by one rename."""
+        folder, student = self.folder.molt, self.folder.student(chosen)
+        folder.mkdir(exist_ok=True)
+        shutil.copy(student.gguf, folder / ADAPTER_NAME)
+        shutil.copytree(student.peft, folder / "adapter", dirs_exist_ok=True)
         write_atomic(folder / "report.json", json.dumps(built, ensure_ascii=False, indent=1) + "\n")
         write_atomic(folder / "report.md", report.to_markdown(built) + "\n")
-        shutil.copytree(self.folder.adapter, folder / "adapter", dirs_exist_ok=True)
         names = sorted(
             str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"
         )
@@ -299,10 +279,3 @@ def manifest_of(state: RunState, built: dict[str, Any], folder: Path, names: lis
         "heldout": [dialogue.conversation for dialogue in state.heldout],
         "files": describe_files(folder, names),
     }
-
-
-def _curve_so_far(checkpoint: Path | None) -> list[float]:
-    if checkpoint is None:
-        return []
-    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
-    return [float(entry["loss"]) for entry in history if "loss" in entry]

@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from distill.config import DistillConfig, from_dict
 from distill.dataset import Dialogue, Example
+from distill.manifest import ADAPTER_NAME
 from distill.rows import Row
 from distill.targets import Target
 from memory.errors import TrainingError
@@ -16,12 +17,15 @@ from memory.files import write_atomic
 from molting_agent.runtime.template import Message
 
 STATE_NAME = "run.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What was decided before training. ``prefixes`` are the token ids of the full identity and of the short prompt."""
+    """What was decided before training. ``prefixes`` are the token ids of the full identity and of the short prompt.
+
+    ``signal_keys`` and ``anchor_keys`` name for each example the signals of its replies in the store; () where none.
+    """
 
     molt: int
     started_at: str
@@ -34,11 +38,26 @@ class RunState:
     heldout: tuple[Dialogue, ...]
     plan: Mapping[str, Any]
     minutes: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    signal_keys: tuple[tuple[str, ...], ...] = ()
+    anchor_keys: tuple[tuple[str, ...], ...] = ()
+    scored: Mapping[str, Any] = field(default_factory=dict)
 
     def row_tokens(self, row: Row) -> int:
         """Tokens of one step, prefix included."""
         return len(self.prefixes[row.prefix]) + sum(len(self.examples[index].tokens) for index in row.examples)
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Who is trained: the candidate, and its hard-label twin where it differs."""
+        return ("candidate", "twin") if self.config.soft and self.config.twin else ("candidate",)
+
+    def of_student(self, name: str) -> "RunState":
+        """The run as one student has it: the twin learns the same replies in the same steps, by hard labels alone."""
+        if name == "candidate":
+            return self
+        explained = {index for index, example in enumerate(self.examples) if example.task == "explain"}
+        rows = [replace(row, examples=tuple(i for i in row.examples if i not in explained)) for row in self.rows]
+        return replace(self, config=self.config.hard_label_twin(), rows=tuple(row for row in rows if row.examples))
 
     @property
     def targets(self) -> list[Target]:
@@ -47,16 +66,28 @@ class RunState:
         return [target for index in used for target in self.examples[index].targets]
 
 
+class StudentFolder:
+    """``run/candidate`` or ``run/twin``: one student's checkpoints, its adapter in both forms, and its loss curve."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.peft = path / "adapter"
+        self.gguf = path / ADAPTER_NAME
+        self.curve = path / "curve.json"
+
+
 class RunFolder:
-    """``molts/.training/run``: the state, checkpoints, and what is finished so far."""
+    """``molts/.training/run``: the state, a folder for each student, and what is finished so far."""
 
     def __init__(self, training_dir: Path) -> None:
         self.path = training_dir / "run"
-        self.checkpoints = self.path / "checkpoints"
-        self.adapter = self.path / "adapter"
         self.scores = self.path / "scores.json"
-        self.curve = self.path / "curve.json"
         self.molt = self.path / "molt"
+
+    def student(self, name: str) -> StudentFolder:
+        """The folder of ``candidate`` or ``twin``."""
+        return StudentFolder(self.path / name)
 
     @property
     def exists(self) -> bool:
@@ -101,6 +132,8 @@ def _state(values: dict[str, Any]) -> RunState:
             "config": from_dict(values["config"]),
             "prefixes": tuple(tuple(ids) for ids in values["prefixes"]),
             "examples": tuple(_example(item) for item in values["examples"]),
+            "signal_keys": tuple(tuple(keys) for keys in values["signal_keys"]),
+            "anchor_keys": tuple(tuple(keys) for keys in values["anchor_keys"]),
             "rows": tuple(Row(item["prefix"], tuple(item["examples"]), item["epoch"]) for item in values["rows"]),
             "heldout": tuple(_dialogue(item) for item in values["heldout"]),
         }

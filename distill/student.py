@@ -21,6 +21,12 @@ class Student:
     dtype: torch.dtype
 
     @property
+    def base(self) -> Any:
+        """The causal language model under the adapter."""
+        get_base = getattr(self.model, "get_base_model", None)
+        return get_base() if get_base else self.model
+
+    @property
     def trainable_parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,35 @@ from trl import SFTConfig, SFTTrainer
 
 from distill.config import DistillConfig
 from distill.dataset import Example
-from distill.losses.cross_entropy import linear_cross_entropy
+from distill.layer_teacher import LayerTeacher
+from distill.objective import row_loss
+from distill.row_signals import ExampleSignals, row_signals
 from distill.rows import IGNORED, Row, pack
 from distill.student import Student
 
 KEPT_CHECKPOINTS = 2
+HINTS_NAME = "hints.pt"
 
 
 class KDTrainer(SFTTrainer):
-    """Trains a ``Student`` on rows; one row is one step."""
+    """Trains a ``Student`` on rows; one row is one step.
 
-    def __init__(self, *, head_VH: torch.Tensor, **kwargs: Any) -> None:
+    ``signals`` are what teachers say of each example ({} : the replies alone teach), ``layers`` a teacher whose layers
+    are matched. Each part of the loss is logged under its name beside ``loss``.
+    """
+
+    def __init__(
+        self,
+        *,
+        student: Student,
+        config: DistillConfig,
+        signals: Mapping[int, ExampleSignals],
+        layers: LayerTeacher | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.student, self.config, self.signals, self.layers = student, config, signals, layers
+        self.parts: dict[str, float] = {}
         super().__init__(**kwargs)
-        self.head_VH = head_VH
 
     def compute_loss(
         self,
@@ -41,7 +57,7 @@ class KDTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
-        """Mean nats of the row's labels. Only positions with a label reach the head (``logits_to_keep``)."""
+        """The row's loss. Only positions with a label reach the head (``logits_to_keep``)."""
         labels_S = inputs["labels"][0]
         positions_N = (labels_S != IGNORED).nonzero()[:, 0]
         output = model(
@@ -49,19 +65,48 @@ class KDTrainer(SFTTrainer):
             position_ids=inputs["position_ids"],
             logits_to_keep=positions_N,
             row_lengths=inputs["row_lengths"],
+            output_hidden_states=self.layers is not None and self.config.hidden_weight > 0,
             use_cache=False,
         )
-        loss = linear_cross_entropy(output.logits[0], self.head_VH, labels_S[positions_N]).mean()
-        return (loss, output) if return_outputs else loss
+        found = row_loss(
+            output.logits[0],
+            self.student.head_VH,
+            labels_S[positions_N],
+            row_signals(self.signals, inputs["examples"], positions_N.device),
+            self.config,
+            step=self.state.global_step,
+            steps=max(1, self.state.max_steps),
+        )
+        total, self.parts = found.total, found.parts
+        if self.layers is not None:
+            matched = self.layers.losses(self.student.base, output.hidden_states or (), inputs)
+            total = total + matched.total
+            self.parts |= {name: float(value) for name, value in matched.parts.items()}
+        return (total, output) if return_outputs else total
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Every part of the loss beside the whole."""
+        if "loss" in logs and len(self.parts) > 1:
+            logs = {**logs, **{f"loss_{name}": value for name, value in self.parts.items()}}
+        super().log(logs, *args, **kwargs)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that cannot be written (a full disk) is taken away and the training goes on without it."""
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
+            if self.layers is not None:
+                torch.save(self.layers.projections.state_dict(), folder / HINTS_NAME)
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             print(f"checkpoint at step {self.state.global_step} failed: {error}", file=sys.stderr, flush=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.layers is not None:
+            self.layers.projections.load_state_dict(
+                torch.load(Path(resume_from_checkpoint) / HINTS_NAME, weights_only=True)
+            )
 
     def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
         """No card in a checkpoint: the molt's report says what it is."""
@@ -81,6 +126,7 @@ class RowCollator:
             "position_ids": torch.tensor([packed.position_ids_S]),
             "labels": torch.tensor([packed.labels_S]),
             "row_lengths": packed.lengths,
+            "examples": row.examples,
         }
 
 
@@ -124,8 +170,13 @@ def make_trainer(
     config: DistillConfig,
     folder: Path,
     watch: Watch,
+    signals: Mapping[int, ExampleSignals] | None = None,
+    layers: LayerTeacher | None = None,
 ) -> KDTrainer:
     """A trainer whose checkpoints go to ``folder``."""
+    if layers is not None and list(layers.projections.parameters()):
+        # A submodule of the student: so the optimizer trains them, and they are thrown away with it.
+        student.model.add_module("hint_projections", layers.projections)
     arguments = SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=1,
@@ -156,7 +207,10 @@ def make_trainer(
         use_cpu=not torch.cuda.is_available(),
     )
     return KDTrainer(
-        head_VH=student.head_VH,
+        student=student,
+        config=config,
+        signals=signals or {},
+        layers=layers,
         model=student.model,
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(len(rows)))}),
