@@ -1,5 +1,6 @@
 """The engine as the rest of the program sees it: a worker process, started, listened to, and restarted when it dies."""
 
+import base64
 import json
 import os
 import queue
@@ -15,7 +16,7 @@ from memory.errors import EngineError
 from memory.files import sha256_file
 from memory.home import Home
 from molting_agent.runtime.models import ModelFile, check_gguf
-from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment
+from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment, SoftScore
 
 LOG_LIMIT_BYTES = 2_000_000
 
@@ -237,6 +238,28 @@ class EngineClient:
         logprobs = self._call("score", segments=_raw(segments))
         sizes = tuple(len(s.text.encode("utf-8", "replace")) for s in segments if s.target)
         return Score(tuple(tuple(values) for values in logprobs), sizes)
+
+    def soft_targets(self, segments: Sequence[Segment], *, k: int, temperatures: Sequence[float] = ()) -> SoftScore:
+        import numpy as np
+
+        raw = self._call("soft_targets", segments=_raw(segments), k=k, temperatures=list(temperatures))
+        rows = len(raw["labels"])
+
+        def array(name: str, kind: str, *shape: int) -> np.ndarray:
+            return np.frombuffer(base64.b64decode(raw["arrays"][name]), kind).reshape(shape)
+
+        return SoftScore(
+            tokens=tuple(raw["tokens"]),
+            labels_N=np.array(raw["labels"], np.uint32),
+            sizes_N=np.array(raw["sizes"], np.uint16),
+            label_logprob_N=array("label_logprob_N", "f4", rows),
+            ids_NK=array("ids_NK", "u4", rows, k),
+            logprobs_NK=array("logprobs_NK", "f4", rows, k),
+            log_partition_NB=array("log_partition_NB", "f4", rows, len(temperatures)),
+        )
+
+    def token_bytes(self, tokens: Sequence[int]) -> list[bytes]:
+        return [base64.b64decode(piece) for piece in self._call("token_bytes", tokens=list(tokens))]
 
     def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
         return self._call("tokenize", segments=_raw(segments))

@@ -1,11 +1,13 @@
 """An engine without a model, for tests and dry runs: answers with scripted words, in the protocol of the real one."""
 
+import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from memory.errors import EngineError
-from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment
+from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment, SoftScore
 from molting_agent.runtime.template import CHATML
 
 
@@ -97,6 +99,34 @@ class EchoEngine:
         targets = [s for s in segments if s.target]
         logprobs = tuple(tuple(-1.0 for _ in ids) for ids in self.tokenize(targets))
         return Score(logprobs, tuple(len(s.text.encode()) for s in targets))
+
+    def soft_targets(self, segments: Sequence[Segment], *, k: int, temperatures: Sequence[float] = ()) -> SoftScore:
+        """One nat a label; k + 1 other tokens share the rest of the probability, all but one of them in the top-k."""
+        import numpy as np
+
+        targets = [s for s in segments if s.target]
+        counts = [len(ids) for ids in self.tokenize(targets)]
+        labels_N = np.array([label for ids in self.tokenize(targets) for label in ids], np.uint32)
+        # A word with the space before it; of markup nothing is spelt.
+        pieces = [piece for s in targets for piece in re.findall(r"\s*\S+(?:\s+$)?", s.text) if not s.special]
+        sizes = iter(len(piece.encode()) for piece in pieces)
+        marks = [s.special for s, count in zip(targets, counts, strict=True) for _ in range(count)]
+        other = math.log((1 - math.exp(-1)) / (k + 1))
+        partitions = [math.log(math.exp(-1 / t) + (k + 1) * math.exp(other / t)) for t in temperatures]
+        rows = len(labels_N)
+        return SoftScore(
+            tokens=tuple(counts),
+            labels_N=labels_N,
+            sizes_N=np.array([0 if special else next(sizes) for special in marks], np.uint16),
+            label_logprob_N=np.full(rows, -1, np.float32),
+            ids_NK=labels_N[:, None] + np.arange(k, dtype=np.uint32),
+            logprobs_NK=np.tile(np.array([-1.0, *[other] * k][:k], np.float32), (rows, 1)),
+            log_partition_NB=np.tile(np.array(partitions, np.float32), (rows, 1)),
+        )
+
+    def token_bytes(self, tokens: Sequence[int]) -> list[bytes]:
+        """A token is the length of its word."""
+        return [b"x" * token for token in tokens]
 
     def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
         return [[len(word) for word in s.text.split()] for s in segments]

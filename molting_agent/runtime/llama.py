@@ -3,16 +3,18 @@
 import codecs
 import ctypes
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import llama_cpp as c
 import numpy as np
+from numpy.typing import NDArray
 
 from memory.errors import EngineError
 from molting_agent.runtime.protocol import Sampling
+from molting_agent.runtime.soft_rows import SoftRows
 
 BATCH_TOKENS = 512
 PENALTY_WINDOW_TOKENS = 64
@@ -205,16 +207,31 @@ class Llama:
 
     def score(self, tokens: Sequence[int], is_target: Sequence[bool]) -> list[float]:
         """Log-probability (nats) of each target token given all before it; the first token cannot be a target."""
+        return [value for rows in self._scored(tokens, is_target) for value in label_logprobs(*rows)]
+
+    def soft_targets(
+        self, tokens: Sequence[int], is_target: Sequence[bool], k: int, temperatures: Sequence[float]
+    ) -> SoftRows:
+        """What the model says at each target token; see ``protocol.SoftScore``."""
+        if not 0 <= k <= self.vocab_size:
+            raise EngineError(f"k = {k} is more than the vocabulary of {self.vocab_size} tokens; ask for fewer")
+        empty = SoftRows.of(np.empty((0, self.vocab_size), np.float32), [], k, temperatures)
+        rows = [SoftRows.of(*rows, k, temperatures) for rows in self._scored(tokens, is_target)]
+        return SoftRows(*(np.concatenate(parts) for parts in zip(empty, *rows, strict=True)))
+
+    def _scored(
+        self, tokens: Sequence[int], is_target: Sequence[bool]
+    ) -> Iterator[tuple[NDArray[np.float32], list[int]]]:
+        """(logits_NV, labels_N) of the target tokens, a batch after the other; the logits last until the next."""
         if len(tokens) > self.context_tokens:
             raise EngineError(f"a text of {len(tokens)} tokens does not fit into the window of {self.context_tokens}")
         if True not in is_target:
-            return []
+            return
         first = list(is_target).index(True)
         if first == 0:
             raise EngineError("the first token of a text has nothing before it and cannot be scored")
         self.keep(min(common_prefix(self.tokens, tokens), first - 1))
         self._watch(True)
-        logprobs: list[float] = []
         for start in range(len(self.tokens), len(tokens) - 1, BATCH_TOKENS):
             stop = min(start + BATCH_TOKENS, len(tokens) - 1)
             wanted = [is_target[i + 1] for i in range(start, stop)]
@@ -222,10 +239,8 @@ class Llama:
             outputs = wanted if any(wanted) else [*wanted[:-1], True]
             self._decode(tokens[start:stop], outputs)
             if any(wanted):
-                logits_NV = self._logits(sum(wanted))
                 labels_N = [tokens[i + 1] for i in range(start, stop) if is_target[i + 1]]
-                logprobs.extend(label_logprobs(logits_NV, labels_N))
-        return logprobs
+                yield self._logits(sum(wanted)), labels_N
 
     def _logits(self, rows: int) -> np.ndarray:
         pointer = c.llama_get_logits(self.context)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the chat opens without numpy
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,25 @@ class Score:
         return tuple(-sum(values) for values in self.token_logprobs)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftScore:
+    """What a model says at temperature 1 of every token of the target segments, one after the other: N in all.
+
+    ``tokens`` counts those of each segment. ``labels_N`` (uint32) are the tokens that stand there, ``sizes_N`` (uint16)
+    their bytes (control tokens have none), ``label_logprob_N`` (float32, nats) how likely each is. ``ids_NK`` (uint32)
+    are the K most probable tokens, ``logprobs_NK`` (float32) falling. ``log_partition_NB`` (float32) is
+    log sum_j p(j)^b, one column for each b that was asked for.
+    """
+
+    tokens: tuple[int, ...]
+    labels_N: "np.ndarray"
+    sizes_N: "np.ndarray"
+    label_logprob_N: "np.ndarray"
+    ids_NK: "np.ndarray"
+    logprobs_NK: "np.ndarray"
+    log_partition_NB: "np.ndarray"
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What the engine knows of its model; ``model_sha256``, of the file as published, names the base of its molts."""
@@ -121,6 +143,17 @@ class Engine(Protocol):
 
     def score(self, segments: Sequence[Segment]) -> Score:
         """Log-probabilities of the target segments, each token given all that stands before it."""
+        ...
+
+    def soft_targets(self, segments: Sequence[Segment], *, k: int, temperatures: Sequence[float] = ()) -> SoftScore:
+        """``score`` with the ``k`` most probable tokens beside each label, and log sum_j p(j)^(1/T) at temperatures.
+
+        k = 0 gives the labels alone. Errors: EngineError where k is more than the vocabulary.
+        """
+        ...
+
+    def token_bytes(self, tokens: Sequence[int]) -> list[bytes]:
+        """The bytes that each token spells; control tokens have none."""
         ...
 
     def tokenize(self, segments: Sequence[Segment]) -> list[list[int]]:
