@@ -206,7 +206,8 @@ def load_config(recipe: str = "", settings: Sequence[str] = ()) -> DistillConfig
         raise UsageError(f"there is no recipe {recipe or path}; there are: {known}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from None
-    config = from_dict(values, where=str(path))
+    # Checked once all settings are in: a recipe may leave its teacher to be named.
+    config = _from_values(values, where=str(path))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -217,7 +218,11 @@ def load_config(recipe: str = "", settings: Sequence[str] = ()) -> DistillConfig
 
 def from_dict(values: dict[str, Any], *, where: str = "config") -> DistillConfig:
     """A config from plain values; unknown keys are an error. Errors: UsageError."""
-    return check(DistillConfig(**{key: _value(key, value, where=where) for key, value in values.items()}))
+    return check(_from_values(values, where=where))
+
+
+def _from_values(values: dict[str, Any], *, where: str) -> DistillConfig:
+    return DistillConfig(**{key: _value(key, value, where=where) for key, value in values.items()})
 
 
 def check(config: DistillConfig) -> DistillConfig:

@@ -98,11 +98,16 @@ class Run:
         return made, state
 
     def begin(self, config: DistillConfig, minutes: float | None) -> RunState:
-        """Plan, have the teacher score what is new to it, and write the plan down.
+        """Prepare and write the plan down. Killed while the teacher scores, it begins again and finds what was scored.
 
-        Killed while the teacher scores, it begins again and finds what was scored. Errors: TooLittle, which says how
-        much is missing; TrainingError where the teacher cannot score.
+        Errors: TooLittle, which says how much is missing; TrainingError where the teacher cannot score.
         """
+        state = self.prepare(config, minutes)
+        self.folder.save(state)
+        return state
+
+    def prepare(self, config: DistillConfig, minutes: float | None) -> RunState:
+        """The plan with its teacher's signals in the store; not written down. Errors: as ``begin``."""
         made, state = self.plan(config, minutes)
         if made.missing:
             raise TooLittle(plan.too_little(made))
@@ -111,7 +116,6 @@ class Run:
 
             dialogues = [self._words[id(example)] for example in state.examples]
             state = score_run(state, dialogues, self.home, self.model, self.reporter)
-        self.folder.save(state)
         return state
 
     def resume(self) -> RunState:

@@ -50,7 +50,8 @@ def train_student(
 
         torch.set_num_threads(config.threads)
     student = load_student(model.path, config, dtype)
-    signals = _signals(state, home) if state.signal_keys or state.anchor_keys or config.rationale != "off" else {}
+    spoken_of = config.teacher or config.anchor_weight or config.rationale == "two-task"
+    signals = _signals(state, home) if spoken_of else {}
     layers = _layers(student, config, model, home)
     checkpoint = whole_checkpoint(folder.checkpoints)
     losses, seconds = _curve_so_far(checkpoint), []
