@@ -161,6 +161,17 @@ class DistillConfig:
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: a third more time for a fraction of the memory."""
 
+    preference_epochs: float = 0.0
+    """How often each preference pair is seen after the replies are learnt (DPO, arXiv 2305.18290); 0: not at all."""
+    preference_beta: float = 0.1
+    """How tightly DPO holds the student to what it was before the pairs: larger is tighter."""
+    preference_learning_rate: float = 1e-4
+    """Peak learning rate while pairs are learnt; that of the replies is too high for it."""
+    preference_sft_weight: float = 1.0
+    """Weight of the cross-entropy of the chosen reply beside it (RPO, arXiv 2404.19733), so that it gets no rarer."""
+    preference_min_pairs: int = 8
+    """With fewer pairs than this the replies alone are learnt."""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they stand in a manifest."""
         return asdict(self)
@@ -270,6 +281,11 @@ def check(config: DistillConfig) -> DistillConfig:
         "memory_k": config.memory_k >= 1,
         "memory_tokens": config.memory_tokens >= 32,
         "reading_share": 0 <= config.reading_share <= 20,
+        "preference_epochs": 0 <= config.preference_epochs <= 100,
+        "preference_beta": 0 < config.preference_beta <= 10,
+        "preference_learning_rate": 0 < config.preference_learning_rate < 1,
+        "preference_sft_weight": config.preference_sft_weight >= 0,
+        "preference_min_pairs": config.preference_min_pairs >= 1,
         "student": config.student in ("adapter", "whole"),
         "keep_layers": config.keep_layers == 0 or config.keep_layers >= 2,
         "quantization": config.quantization in ("none", "nf4"),
