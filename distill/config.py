@@ -171,6 +171,16 @@ class DistillConfig:
     """Weight of the cross-entropy of the chosen reply beside it (RPO, arXiv 2404.19733), so that it gets no rarer."""
     preference_min_pairs: int = 8
     """With fewer pairs than this the replies alone are learnt."""
+    judge_replies: int = 24
+    """How many replies to held-out prompts each judged side writes, for style, overlap and faults."""
+    judge_reply_tokens: int = 64
+    """At most so many tokens each."""
+    judge_pairs: int = 32
+    """How many of the newest replies that the person turned down or edited are compared with those that were wanted."""
+    style_prompts: int = 48
+    """How many training prompts the base answers, once, to fit the classifier of the teacher's style."""
+    mistake_margin: float = 0.02
+    """How far a turned-down reply may come nearer to the wanted one, in bits per byte, with the whole 95 % interval."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they stand in a manifest."""
@@ -256,6 +266,11 @@ def check(config: DistillConfig) -> DistillConfig:
         "reply_repeats": config.reply_repeats >= 1,
         "min_new": config.min_new >= 1,
         "bootstrap": config.bootstrap >= 100,
+        "judge_replies": 0 <= config.judge_replies <= 1000,
+        "judge_reply_tokens": 8 <= config.judge_reply_tokens <= 1024,
+        "judge_pairs": config.judge_pairs >= 0,
+        "style_prompts": config.style_prompts >= 0,
+        "mistake_margin": config.mistake_margin >= 0,
         "hard_weight": config.hard_weight >= 0,
         "soft_weight": config.soft_weight >= 0,
         "divergence": config.divergence in DIVERGENCES,
