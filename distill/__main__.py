@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from distill.commands.dataset import dataset
+from distill.commands.signals import signals
 from distill.commands.teach import teach
 from distill.config import DistillConfig, load_config
 from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
@@ -24,6 +25,7 @@ def main() -> None:
 
 
 main.add_command(dataset)
+main.add_command(signals)
 main.add_command(teach)
 
 

@@ -75,7 +75,7 @@ def _score(
 ) -> tuple[tuple[tuple[str, ...], ...], dict[str, Any]]:
     """The keys of each dialogue's signals ("" where the teacher cannot score one), and what to report."""
     stop = threading.Event()
-    teacher = open_scoring(name, home, engine, model=model.name, stop=stop)
+    teacher = open_scoring(name, home, engine, model=model.name)
     store = SignalStore(signals_dir(home) / name)
     requests = [request_of(dialogue, system) for dialogue in dialogues]
 

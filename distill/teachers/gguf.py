@@ -1,13 +1,14 @@
 """A local GGUF model as a teacher, through our own runtime: free, and allowed to see what is private."""
 
 import threading
+from pathlib import Path
 
 from distill.teachers.protocol import Answer, Prompt, Stop, Stopped, Traits
 from distill.teachers.settings import GgufSettings
 from memory.errors import UsageError
 from memory.home import Home
 from molting_agent.runtime.client import EngineClient
-from molting_agent.runtime.models import resolve_model
+from molting_agent.runtime.models import ModelFile, check_gguf, resolve_model
 from molting_agent.runtime.protocol import Done, Sampling
 from molting_agent.runtime.template import prefix_length, render
 
@@ -23,7 +24,8 @@ class GgufTeacher:
         self._settings = settings
         self._stop = stop
         model = resolve_model(home, settings.model)
-        self._engine = EngineClient(model, home=home, context_tokens=settings.context_tokens, threads=settings.threads)
+        adapter = Path(settings.adapter).expanduser() if settings.adapter else None
+        self._engine = open_engine(name, model, adapter, home, settings.context_tokens, settings.threads)
         try:
             self._info = self._engine.info
             window = int((self._info.context_tokens - settings.max_tokens) * (1 - SPARE))
@@ -43,6 +45,7 @@ class GgufTeacher:
             identity={
                 **settings.model_dump(include={"kind", "rationale", "max_tokens", "temperature", "seed"}),
                 "sha256": model.source_sha256,
+                **({"adapter_sha256": self._info.adapter_sha256} if adapter else {}),
             },
             asks_rationale=settings.rationale,
             window_tokens=window,
@@ -77,3 +80,14 @@ class GgufTeacher:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def open_engine(
+    name: str, model: ModelFile, adapter: Path | None, home: Home, context_tokens: int, threads: int
+) -> EngineClient:
+    """A teacher's model in its own worker, with its adapter. Errors: UsageError where the adapter is none."""
+    if adapter is not None:
+        if not adapter.is_file():
+            raise UsageError(f"teacher {name}: there is no adapter {adapter}; check it in config.toml")
+        check_gguf(adapter)
+    return EngineClient(model, home=home, adapter=adapter, context_tokens=context_tokens, threads=threads)

@@ -41,20 +41,10 @@ class OpenAITeacher:
     """
 
     def __init__(self, name: str, settings: OpenAISettings) -> None:
-        import openai
-
         self.traits = traits(name, settings)
         self._settings = settings
         self._key = key_of(name, settings)
-        self._client = openai.OpenAI(
-            # The SDK wants some key, and would else take that of OPENAI_API_KEY to a server it is not meant for.
-            api_key=self._key or "none",
-            base_url=settings.base_url,
-            timeout=settings.timeout_s,
-            max_retries=0,
-            # A redirect would carry the conversation to another host.
-            http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=settings.timeout_s),
-        )
+        self._client = open_client(settings, self._key)
 
     def ask(self, prompt: Prompt) -> Answer:
         """One request, not streamed: an answer comes whole or not at all. See ``Teacher.ask``."""
@@ -73,6 +63,21 @@ class OpenAITeacher:
 
     def close(self) -> None:
         self._client.close()
+
+
+def open_client(settings: OpenAISettings, key: str) -> Any:
+    """The official SDK's client for this server."""
+    import openai
+
+    return openai.OpenAI(
+        # The SDK wants some key, and would else take that of OPENAI_API_KEY to a server it is not meant for.
+        api_key=key or "none",
+        base_url=settings.base_url,
+        timeout=settings.timeout_s,
+        max_retries=0,
+        # A redirect would carry the conversation to another host.
+        http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=settings.timeout_s),
+    )
 
 
 def _answer(completion: Any) -> Answer:

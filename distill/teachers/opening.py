@@ -1,13 +1,11 @@
-"""Opens teachers by their names in a home."""
+"""Opens writing teachers by their names in a home."""
 
 import threading
 
 from distill.teachers.protocol import Teacher, Traits
-from distill.teachers.settings import AnthropicSettings, GgufSettings, LogsSettings, OpenAISettings
+from distill.teachers.settings import AnthropicSettings, AnySettings, GgufSettings, LogsSettings, OpenAISettings
 from memory.errors import UsageError
 from memory.home import Home
-
-AnySettings = LogsSettings | AnthropicSettings | OpenAISettings | GgufSettings
 
 
 def settings_of(known: dict[str, AnySettings], name: str) -> AnySettings:
@@ -38,6 +36,10 @@ def open_teacher(name: str, settings: AnySettings, home: Home, stop: threading.E
             from distill.teachers.gguf import GgufTeacher
 
             return GgufTeacher(name, settings, home, stop)
+        case _:
+            raise UsageError(
+                f"teacher {name} scores replies and writes none: python -m distill signals --teacher {name}"
+            )
 
 
 def traits_of(name: str, settings: AnySettings, home: Home) -> Traits:

@@ -5,7 +5,9 @@
     model = "claude-opus-4-5"
     key_env = "ANTHROPIC_API_KEY"      # the name of the environment variable that holds the key
 
-Two need no table: ``logs`` (the replies that were logged) and ``embedded`` (the model that came with the installation).
+Writing teachers (``python -m distill teach``) are logs, anthropic, openai, gguf; scoring ones (``... signals``) gguf,
+hf, self, and openai where ``scores = true``. Four need no table: ``logs`` (the replies that were logged), ``embedded``
+(the model that came with the installation), ``self`` (the student's base behind all memories), ``anchor`` (it alone).
 """
 
 import re
@@ -23,6 +25,7 @@ from memory.home import Home
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 KEY_NAME = re.compile(r"(?i)(^|_)(api)?_?(key|token|secret|password|authorization)$")
 KEY_VALUE = re.compile(r"(?i)^(bearer\s|(sk|pk|gsk|xai|hf|key)[-_])\S*$|^[A-Za-z0-9+/=_-]{40,}$")
+NO_KEYS = ("model", "base_url", "adapter")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,63}$")]
 
@@ -98,6 +101,10 @@ class OpenAISettings(RemoteSettings):
     """Sent where it is set; some models refuse it."""
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The name under which ``max_tokens`` is sent: OpenAI's reasoning models want ``max_completion_tokens``."""
+    scores: bool = False
+    """It is a vLLM server: ``/tokenize`` and ``prompt_logprobs`` let it score given replies."""
+    score_top_k: int = Field(default=20, ge=1, le=1024)
+    """Tokens of which it gives the probability at each place; vLLM allows 20 unless started with ``--max-logprobs``."""
 
 
 class GgufSettings(WritingSettings):
@@ -113,15 +120,53 @@ class GgufSettings(WritingSettings):
     """Seed of the draws."""
     threads: int = Field(default=0, ge=0, le=1024)
     """Threads that compute; 0 takes one for each core."""
+    adapter: str = ""
+    """Path of a LoRA adapter as GGUF, such as a molt's: a teacher that was first tuned on the logs."""
+
+
+class HfSettings(Settings):
+    """A transformers checkpoint in torch; it only scores."""
+
+    kind: Literal["hf"]
+    """Who is asked."""
+    model: str = Field(min_length=1)
+    """Path of the checkpoint's folder."""
+    adapter: str = ""
+    """Path of a PEFT adapter's folder: a teacher that was first tuned on the logs."""
+    context_tokens: int = Field(default=8192, ge=256, le=2_000_000)
+    """A longer dialogue is left out."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Where it computes; ``auto`` takes a CUDA device where there is one."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Number type of the weights."""
+
+
+class SelfSettings(Settings):
+    """The student's own base with who he is and all of MEMORY.md before each dialogue; it only scores."""
+
+    kind: Literal["self"] = "self"
+    """Who is asked."""
+    adapter: Literal["", "champion"] | Annotated[int, Field(ge=1)] = ""
+    """The molt that teaches: ``champion``, or a number; empty is the bare base."""
+    memories: bool = True
+    """All entries of MEMORY.md that are labelled normal stand behind who he is."""
+    context_tokens: int = Field(default=8192, ge=256, le=2_000_000)
+    """Identity, memories and dialogue must fit into it; a longer dialogue is left out."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """Threads that compute; 0 takes one for each core."""
 
 
 Remote = AnthropicSettings | OpenAISettings
-AnySettings = Annotated[LogsSettings | AnthropicSettings | OpenAISettings | GgufSettings, Field(discriminator="kind")]
+AnySettings = LogsSettings | AnthropicSettings | OpenAISettings | GgufSettings | HfSettings | SelfSettings
 
-BUILT_IN: dict[str, LogsSettings | GgufSettings] = {
+ANCHOR = "anchor"
+"""Who the student was before: what it says of the replies holds a training against forgetting."""
+BUILT_IN: dict[str, LogsSettings | GgufSettings | SelfSettings] = {
     "logs": LogsSettings(),
     # A model of 135 million parameters cannot keep to a form, so it is not asked for a rationale.
     "embedded": GgufSettings(kind="gguf", rationale=False, max_tokens=256, context_tokens=4096),
+    "self": SelfSettings(),
+    ANCHOR: SelfSettings(memories=False),
 }
 
 
@@ -133,9 +178,10 @@ def _refuse_keys(tables: Any) -> Any:
         if not NAME.fullmatch(str(name)):
             raise PydanticCustomError("name", "a teacher's name is made of a-z, 0-9, - and _ (at most 40)")
         if name in BUILT_IN:
-            raise PydanticCustomError("name", "the names logs and embedded are taken: choose another for this teacher")
+            taken = ", ".join(BUILT_IN)
+            raise PydanticCustomError("name", f"the names {taken} are taken: choose another for this teacher")
         for field, value in table.items() if isinstance(table, dict) else ():
-            is_value = isinstance(value, str) and field not in ("model", "base_url") and KEY_VALUE.match(value)
+            is_value = isinstance(value, str) and field not in NO_KEYS and KEY_VALUE.match(value)
             if KEY_NAME.search(str(field)) or is_value:
                 raise PydanticCustomError(
                     "key",
@@ -163,7 +209,7 @@ def _check_url(table: Any) -> None:
         raise PydanticCustomError("url", 'base_url is not encrypted: use https, or key_env = "" if no key is needed')
 
 
-Teachers = Annotated[dict[str, AnySettings], BeforeValidator(_refuse_keys)]
+Teachers = Annotated[dict[str, Annotated[AnySettings, Field(discriminator="kind")]], BeforeValidator(_refuse_keys)]
 
 
 class _Tables(BaseModel):
@@ -188,7 +234,7 @@ def explain(error: Mapping[str, Any]) -> tuple[list[str], str]:
     keys = [str(part) for part in error["loc"]]
     if len(keys) > 2:
         del keys[2]  # the kind, by which pydantic chose the class
-    kinds = ", ".join(("anthropic", "openai", "gguf"))
+    kinds = ", ".join(("anthropic", "openai", "gguf", "hf", "self"))
     match error["type"]:
         case "extra_forbidden":
             return keys, "no such setting of this kind of teacher; see distill/teachers/settings.py"
@@ -201,8 +247,8 @@ def explain(error: Mapping[str, Any]) -> tuple[list[str], str]:
     return keys, str(error["msg"][:1].lower() + error["msg"][1:])
 
 
-def read_teachers(home: Home) -> dict[str, LogsSettings | AnthropicSettings | OpenAISettings | GgufSettings]:
-    """All teachers of a home by name, the two built-in ones among them. Errors: UsageError that names the setting."""
+def read_teachers(home: Home) -> dict[str, AnySettings]:
+    """All teachers of a home by name, the built-in ones among them. Errors: UsageError that names the setting."""
     path = home.config_file
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

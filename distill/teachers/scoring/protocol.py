@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from distill.signals.record import Signal
+from distill.teachers.protocol import Rejected
 from memory.transcripts.model import Label
-from molting_agent.runtime.protocol import Engine
 from molting_agent.runtime.template import Message
 
 TOP_K = 32
 # What training may use: 1 is stored anyway, between these the tail is interpolated (see distill.losses.soft_targets).
 TEMPERATURES = (2.0, 3.0, 4.0, 5.0)
+UNSPELT = "its tokens do not spell the reply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,6 @@ class ScoringTeacher(Protocol):
         """
         ...
 
-    def same_vocabulary_as(self, engine: Engine) -> bool:
-        """Whether it cuts text into the same tokens as the student's engine does."""
-        ...
-
     def close(self) -> None:
         """Let go of connections and processes; safe to call twice."""
         ...
@@ -82,3 +79,13 @@ def key_of(traits: ScoringTraits, messages: Sequence[Message], place: int) -> st
     context = [[message.role, message.content] for message in messages[: place + 1]]
     named = json.dumps([traits.identity, context], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(named.encode()).hexdigest()
+
+
+def form_of(same_vocabulary: bool) -> tuple[int, tuple[float, ...]]:
+    """Top-k and temperatures that a teacher at hand gives; of another vocabulary, the label's likelihood alone."""
+    return (TOP_K, TEMPERATURES) if same_vocabulary else (0, ())
+
+
+def too_long(window_tokens: int) -> Rejected:
+    """Why a dialogue that does not fit is left out."""
+    return Rejected(f"longer than the teacher's window of {window_tokens:,} tokens")
