@@ -38,7 +38,8 @@ def train_student(
     if done is not None and folder.gguf.exists():
         return done
     from distill.export.adapter import export_adapter
-    from distill.student import faster_dtype, load_student
+    from distill.student import faster_dtype
+    from distill.students.choose import make_student
     from distill.trainer import Watch, make_trainer, whole_checkpoint
 
     config = state.config
@@ -49,7 +50,7 @@ def train_student(
         import torch
 
         torch.set_num_threads(config.threads)
-    student = load_student(model.path, config, dtype)
+    student = make_student(model.path, config, dtype)
     spoken_of = config.teacher or config.anchor_weight or config.rationale == "two-task"
     signals = _signals(state, home) if spoken_of else {}
     layers = _layers(student, config, model, home)

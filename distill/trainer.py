@@ -28,6 +28,7 @@ from distill.student import Student
 
 KEPT_CHECKPOINTS = 2
 HINTS_NAME = "hints.pt"
+OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
 
 
 class KDTrainer(SFTTrainer):
@@ -70,7 +71,7 @@ class KDTrainer(SFTTrainer):
         )
         found = row_loss(
             output.logits[0],
-            self.student.head_VH,
+            self.student.head_VH.to(output.logits.device),
             labels_S[positions_N],
             row_signals(self.signals, inputs["examples"], positions_N.device),
             self.config,
@@ -187,13 +188,13 @@ def make_trainer(
         warmup_steps=round(config.warmup_share * len(rows)),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        optim="adamw_torch",
+        optim=OPTIMIZERS[config.optimizer],
         train_sampling_strategy="sequential",
         logging_steps=1,
         save_strategy="steps",
         save_steps=10**9,  # by time, see Watch
         save_total_limit=KEPT_CHECKPOINTS,
-        gradient_checkpointing=False,
+        gradient_checkpointing=config.gradient_checkpointing,
         bf16=False,  # the weights themselves are in the chosen type
         fp16=False,
         seed=config.seed,
