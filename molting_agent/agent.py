@@ -210,6 +210,7 @@ class Agent:
             memories=[memory.id for memory in reply.memories],
             stopped=reply.stopped,
             usage=reply.usage,
+            thinking=reply.thinking,
         )
         if done := reply.done:
             self._show(context_used=done.prompt_tokens + done.reply_tokens, tokens_per_s=done.tokens_per_s)

@@ -8,6 +8,7 @@ from memory.api import RecalledMemory
 from molting_agent.clean import Cleaner
 from molting_agent.events import ReplyDelta, ReplyFinished
 from molting_agent.runtime.protocol import Delta, Done
+from molting_agent.thoughts import Thoughts
 
 
 @dataclass(slots=True)
@@ -22,6 +23,12 @@ class Reply:
     first_token_s: float = 0.0
     done: Done | None = None
     _cleaner: Cleaner = field(default_factory=Cleaner)
+    _thoughts: Thoughts = field(default_factory=Thoughts)
+
+    @property
+    def thinking(self) -> str:
+        """What he thought aloud before the reply; "" mostly."""
+        return self._thoughts.text.strip()
 
     @property
     def reason(self) -> str:
@@ -48,7 +55,8 @@ class Reply:
 
     def begin_anew(self) -> None:
         """Forget what was said: the engine died and is asked once more."""
-        self.text, self.first_token_s, self.done, self._cleaner = "", 0.0, None, Cleaner()
+        self.text, self.first_token_s, self.done = "", 0.0, None
+        self._cleaner, self._thoughts = Cleaner(), Thoughts()
 
     def deltas(
         self, stream: Iterator[Delta | Done], is_stopped: Callable[[], bool], cancel: Callable[[], None]
@@ -57,10 +65,11 @@ class Reply:
         for item in stream:
             if isinstance(item, Done):
                 self.done = item
-                continue
-            if is_stopped():  # the stop may have come before the engine knew of this request
-                cancel()
-            shown = self._cleaner.feed(item.text)
+                shown = self._thoughts.end()
+            else:
+                if is_stopped():  # the stop may have come before the engine knew of this request
+                    cancel()
+                shown = self._thoughts.feed(self._cleaner.feed(item.text))
             if not self.text:
                 shown = shown.lstrip()
             if shown:

@@ -101,6 +101,7 @@ class Session:
         memories: Sequence[str],
         stopped: bool,
         usage: dict[str, int],
+        thinking: str = "",
     ) -> SessionTurn:
         """Put a reply on disk with who spoke it and what he was shown."""
         text = text.strip()
@@ -114,6 +115,7 @@ class Session:
             stopped=stopped,
             usage=usage,
             message_id=message_id,
+            thinking=thinking,
         )
         turn = SessionTurn(message_id, "assistant", text, molt, tuple(memories), stopped=stopped)
         self.turns.append(turn)

@@ -82,13 +82,20 @@ class SessionWriter:
         stopped: bool = False,
         usage: dict[str, int] | None = None,
         message_id: str = "",
+        thinking: str = "",
     ) -> str:
-        """A reply with the molt that spoke and the ids of the memories it was shown; returns the message id."""
+        """A reply with the molt that spoke and the ids of the memories it was shown; returns the message id.
+
+        ``thinking`` is what was thought aloud before it, kept apart as the format has it.
+        """
         counts = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, **(usage or {})}
         counts.setdefault("totalTokens", counts["input"] + counts["output"])
         message = {
             "role": "assistant",
-            "content": [{"type": "text", "text": text}],
+            "content": [
+                *([{"type": "thinking", "thinking": clean_text(thinking)}] if thinking else []),
+                {"type": "text", "text": text},
+            ],
             "api": "molting",
             "provider": "local",
             "model": model,
