@@ -1,6 +1,6 @@
 """A home that has read the sample conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from talks import CONVERSATIONS
@@ -20,3 +20,14 @@ def taught_home(make_home: Callable[..., Home]) -> Home:
     memory.ingest([CONVERSATIONS])
     memory.close()
     return home
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Products of tiny models are faster on one core, beside whatever else the machine does."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from memory.home import Home
 from molting_agent.runtime.client import EngineClient
 from molting_agent.runtime.protocol import Segment
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG = DistillConfig(lora_rank=4, learning_rate=1e-2, warmup_share=0.1, epochs=4)
 LESSONS = (
     "The tide turns at six, and the ferry waits for nobody.",
@@ -38,15 +39,6 @@ LESSONS = (
     "He wrote the letter twice, and sent neither of them.",
     "Bread first, then the argument about the bread.",
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Products of this size are faster on one core, beside whatever else runs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
