@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memory.errors import EngineError
 from molting_agent.runtime.protocol import Sampling
-from molting_agent.runtime.soft_rows import SoftRows
+from molting_agent.runtime.soft_rows import SoftRows, label_logprobs
 
 BATCH_TOKENS = 512
 PENALTY_WINDOW_TOKENS = 64
@@ -242,6 +242,12 @@ class Llama:
                 labels_N = [tokens[i + 1] for i in range(start, stop) if is_target[i + 1]]
                 yield self._logits(sum(wanted)), labels_N
 
+    def text_logits(self, tokens: Sequence[int]) -> np.ndarray:
+        """Logits (N, V) after each of up to BATCH_TOKENS tokens, which make a text of their own; float32."""
+        self.keep(0)
+        self._decode(tokens, [True] * len(tokens))
+        return self._logits(len(tokens)).copy()
+
     def _logits(self, rows: int) -> np.ndarray:
         pointer = c.llama_get_logits(self.context)
         return np.ctypeslib.as_array(pointer, shape=(rows, self.vocab_size))
@@ -288,21 +294,13 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     return min(len(a), len(b))
 
 
-def label_logprobs(logits_NV: np.ndarray, labels_N: Sequence[int]) -> list[float]:
-    """log softmax(logits)[label] of each row, in float32 with the row's maximum taken out first."""
-    top_N1 = logits_NV.max(axis=1, keepdims=True)
-    total_N = np.log(np.exp(logits_NV - top_N1).sum(axis=1))
-    chosen_N = logits_NV[np.arange(len(labels_N)), labels_N] - top_N1[:, 0]
-    return (chosen_N - total_N).astype(float).tolist()
-
-
-def requantise(source: Path, target: Path) -> None:
-    """Write ``source`` as Q8_0 (llama_model_quantize with allow_requantize). Errors: EngineError."""
+def requantise(source: Path, target: Path, kind: str = "q8_0") -> None:
+    """Write ``source`` as one of FILE_TYPES (llama_model_quantize with allow_requantize). Errors: EngineError."""
     params = c.llama_model_quantize_default_params()
-    params.ftype = c.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.ftype = FILE_TYPES[kind]
     params.allow_requantize = True
     if c.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)) != 0:
-        raise EngineError(f"{source}: could not be prepared as Q8_0; is the disk full?")
+        raise EngineError(f"{source}: could not be prepared as {kind.upper()}; is the disk full?")
 
 
 def quiet(log: Callable[[str], None]) -> object:

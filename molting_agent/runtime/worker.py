@@ -220,7 +220,7 @@ def physical_cores() -> int:
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--requantise"]:
-        requantise(Path(arguments[1]), Path(arguments[2]))
+        requantise(Path(arguments[1]), Path(arguments[2]), arguments[3])
         return 0
     # The answers get a private descriptor; whatever native code prints to stdout goes to the log with stderr.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
