@@ -294,6 +294,9 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     return min(len(a), len(b))
 
 
+FILE_TYPES = {"f16": c.LLAMA_FTYPE_MOSTLY_F16, "q8_0": c.LLAMA_FTYPE_MOSTLY_Q8_0, "q4_k_m": c.LLAMA_FTYPE_MOSTLY_Q4_K_M}
+
+
 def requantise(source: Path, target: Path, kind: str = "q8_0") -> None:
     """Write ``source`` as one of FILE_TYPES (llama_model_quantize with allow_requantize). Errors: EngineError."""
     params = c.llama_model_quantize_default_params()

@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 SOFT_CHUNK_ROWS = 64
 
 
+def label_logprobs(logits_NV: np.ndarray, labels_N: Sequence[int]) -> list[float]:
+    """log softmax(logits)[label] of each row, in float32 with the row's maximum taken out first."""
+    top_N1 = logits_NV.max(axis=1, keepdims=True)
+    total_N = np.log(np.exp(logits_NV - top_N1).sum(axis=1))
+    chosen_N = logits_NV[np.arange(len(labels_N)), labels_N] - top_N1[:, 0]
+    return (chosen_N - total_N).astype(float).tolist()
+
+
 class SoftRows(NamedTuple):
     """The arrays of ``protocol.SoftScore`` that logits say."""
 
