@@ -10,6 +10,7 @@ from distill.students.checkpoint import load_checkpoint, load_model
 from distill.students.layer_cut import cut_layers
 from distill.students.pairing import check_pair, check_weights
 from distill.students.whole import train_whole
+from memory.errors import TrainingError
 
 
 def make_student(gguf: Path, config: DistillConfig, dtype: torch.dtype = torch.float32) -> Student:
@@ -19,6 +20,8 @@ def make_student(gguf: Path, config: DistillConfig, dtype: torch.dtype = torch.f
     ``quantization = nf4``). ``student = whole``: all weights, in float32 whatever ``dtype`` says, of all layers or of
     ``keep_layers`` of them. Errors: TrainingError.
     """
+    if config.optimizer == "paged_adamw_8bit" and not torch.cuda.is_available():
+        raise TrainingError("optimizer = paged_adamw_8bit needs a CUDA device; without one: --set optimizer=adamw")
     if config.student == "adapter":
         return (
             load_checkpoint(config.checkpoint, gguf, config, dtype)

@@ -17,7 +17,7 @@ from tiny_llama import WORDS, Pair, make_pair
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distill.attention import NAME
-from distill.config import DistillConfig
+from distill.config import DistillConfig, load_config
 from distill.dataset import Example
 from distill.export.adapter import export_adapter
 from distill.rows import schedule
@@ -129,8 +129,20 @@ def test_checkpointed_activations_give_the_same_training(pair: Pair, tmp_path: P
     plain = replace(CONFIG, checkpoint=str(pair.checkpoint), epochs=2)
     spared = replace(plain, gradient_checkpointing=True)
     first = train(make_student(pair.model.path, plain), pair, plain, tmp_path / "a")
-    second = train(make_student(pair.model.path, spared), pair, spared, tmp_path / "b")
+    student = make_student(pair.model.path, spared)
+    second = train(student, pair, spared, tmp_path / "b")
+    assert student.base.model.layers[0].gradient_checkpointing
     assert second == pytest.approx(first, rel=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a CUDA device it is an optimizer")
+def test_the_recipe_for_8b_says_what_it_needs(pair: Pair) -> None:
+    config = load_config("qlora-8b", [f"checkpoint={pair.checkpoint}"])
+    assert config.quantization == "nf4"
+    with pytest.raises(TrainingError, match="needs a CUDA device; without one: --set optimizer=adamw"):
+        make_student(pair.model.path, config)
+    student = make_student(pair.model.path, replace(config, optimizer="adamw"), torch.bfloat16)
+    assert student.head_VH.dtype is torch.bfloat16
 
 
 @pytest.mark.parametrize(
