@@ -181,6 +181,18 @@ class DistillConfig:
     """How many training prompts the base answers, once, to fit the classifier of the teacher's style."""
     mistake_margin: float = 0.02
     """How far a turned-down reply may come nearer to the wanted one, in bits per byte, with the whole 95 % interval."""
+    on_policy_teacher: str = ""
+    """Who judges the student's own replies after the other lessons: a model of its vocabulary, by name or path."""
+    on_policy_steps: int = 0
+    """Steps of that; each writes replies token by token, so it wants a GPU. 0: none."""
+    on_policy_batch: int = 8
+    """Questions answered in a step."""
+    on_policy_tokens: int = 128
+    """At most so many tokens a reply."""
+    on_policy_beta: float = 1.0
+    """Divergence from the teacher: 1 reverse KL, 0 forward KL, between them generalised Jensen-Shannon (GKD)."""
+    on_policy_learning_rate: float = 1e-4
+    """Peak learning rate of these steps."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they stand in a manifest."""
@@ -305,6 +317,11 @@ def check(config: DistillConfig) -> DistillConfig:
         "keep_layers": config.keep_layers == 0 or config.keep_layers >= 2,
         "quantization": config.quantization in ("none", "nf4"),
         "optimizer": config.optimizer in ("adamw", "paged_adamw_8bit"),
+        "on_policy_steps": config.on_policy_steps >= 0,
+        "on_policy_batch": config.on_policy_batch >= 1,
+        "on_policy_tokens": config.on_policy_tokens >= 1,
+        "on_policy_beta": 0 <= config.on_policy_beta <= 1,
+        "on_policy_learning_rate": 0 < config.on_policy_learning_rate < 1,
     }
     for name, holds in rules.items():
         if not holds:
@@ -330,6 +347,8 @@ def _together(config: DistillConfig) -> None:
         raise UsageError("quantization needs a checkpoint: --set checkpoint=FOLDER (a GGUF is dequantised to train)")
     if config.student == "whole" and config.quantization != "none":
         raise UsageError("a whole student cannot be trained in 4 bits: set quantization=none or student=adapter")
+    if bool(config.on_policy_steps) != bool(config.on_policy_teacher):
+        raise UsageError("on_policy_steps and on_policy_teacher go together: set both, or none")
     if config.keep_layers and config.student != "whole":
         raise UsageError("a cut student has no base to be an adapter of: set student=whole with keep_layers")
 
