@@ -10,6 +10,8 @@ from memory.files import sha256_file, write_atomic
 
 MANIFEST_NAME = "manifest.json"
 ADAPTER_NAME = "adapter.gguf"
+WHOLE_NAME = "model.gguf"
+"""Stands in place of an adapter in a molt whose student was trained whole, or is not of its base's shape."""
 SCHEMA = 1
 
 REQUIRED = ("schema", "molt", "created_at", "base_sha256", "verdict", "files")
@@ -51,10 +53,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def verify_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Compare every file the manifest names with its sha256.
 
-    Errors: MoltError that names the first file that is missing or differs, or a manifest without an adapter.
+    Errors: MoltError that names the first file that is missing or differs, or a manifest without weights.
     """
     files = manifest["files"]
-    if ADAPTER_NAME not in files:
+    if ADAPTER_NAME not in files and WHOLE_NAME not in files:
         raise MoltError(f"{folder / MANIFEST_NAME} names no {ADAPTER_NAME}; choose another molt: molt molts ls")
     for name, expected in files.items():
         path = folder / name

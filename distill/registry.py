@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distill.manifest import ADAPTER_NAME, read_manifest, verify_files
+from distill.manifest import ADAPTER_NAME, WHOLE_NAME, read_manifest, verify_files
 from memory.errors import MoltError
 from memory.files import file_lock, write_atomic
 
@@ -23,6 +23,11 @@ class Molt:
     def adapter(self) -> Path:
         """The LoRA adapter the runtime loads."""
         return self.path / ADAPTER_NAME
+
+    @property
+    def whole(self) -> Path | None:
+        """The GGUF of a student that was trained whole and has no adapter; None for all others."""
+        return self.path / WHOLE_NAME if WHOLE_NAME in self.manifest["files"] else None
 
     @property
     def base_sha256(self) -> str:

@@ -8,6 +8,7 @@ from memory.errors import UsageError
 from molting_agent.commands.ask import ask
 from molting_agent.commands.common import MoltGroup, home_option, open_config, open_home
 from molting_agent.commands.doctor import doctor
+from molting_agent.commands.export import export
 from molting_agent.commands.ingest import ingest
 from molting_agent.commands.memory import memory_group, recall
 from molting_agent.commands.models import models_group
@@ -42,5 +43,5 @@ def main(context: click.Context) -> None:
     context.exit(run(home, config))
 
 
-for command in (ask, ingest, recall, memory_group, retrain, molts_group, models_group, sessions_group, doctor):
+for command in (ask, ingest, recall, memory_group, retrain, molts_group, export, models_group, sessions_group, doctor):
     main.add_command(command)

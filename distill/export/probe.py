@@ -46,7 +46,7 @@ class Probe:
     texts: list[list[int]]
 
     @property
-    def all_logits_NV(self) -> "np.ndarray":
+    def whole(self) -> "np.ndarray":
         """Of all prompts, one after the other."""
         import numpy as np
 
