@@ -16,15 +16,14 @@ NEGATION_REACH = 2
 
 # What "I don't know" looks like, in canonical words.
 _UNKNOWN_PHRASES = """
-i don't know; i do not know; i don't have; i do not have; i have no; i can't find; i cannot find; i can't say
-i cannot say; i can't tell; i cannot tell; i don't remember; i do not remember; i don't recall; no idea; not in my notes
-nothing in my notes; my notes don't; my notes do not; the notes don't; the notes do not; notes say nothing
-not in the notes; nothing in the notes; no note; isn't in my notes; is not in my notes; aren't in my notes
-never told me; haven't told me; have not told me; never wrote; i wasn't told; i was never told
-don't have that; nobody told me; nothing about that; nothing written down; didn't tell me
-you've not told me; you haven't told
-nao sei; nao tenho; nao encontro; nao me lembro; nao me disseste; nao esta nas; nao consta; nada nas notas; sem nota
-as notas nao; nenhuma nota; ninguem me disse
+i don't know; i do not know; i don't have that; i do not have that; i have nothing; i have no note; i can't find
+i cannot find; i can't say; i cannot say; i can't tell; i cannot tell; i don't remember; i do not remember
+i don't recall; no idea; not in my notes; nothing in my notes; my notes don't; my notes do not; the notes don't
+the notes do not; notes say nothing; not in the notes; nothing in the notes; no note; isn't in my notes
+is not in my notes; aren't in my notes; never told me; haven't told me; have not told me; never wrote
+i wasn't told; i was never told; nobody told me; nothing about that; nothing written down; didn't tell me
+you've not told me; you haven't told; nao sei; nao tenho nota; nao encontro; nao me lembro; nao me disseste
+nao esta nas; nao consta; nada nas notas; sem nota; as notas nao; nenhuma nota; ninguem me disse
 """
 _UNKNOWN = tuple(
     canonical(phrase) for line in _UNKNOWN_PHRASES.strip().splitlines() for phrase in line.split(";") if phrase.strip()

@@ -178,6 +178,7 @@ def chosen(*questions: str) -> list[Fact]:
     return [FACTS[question] for question in questions]
 
 
+@pytest.mark.timeout(900)  # it may be the one that prepares the embedder
 def test_it_asks_as_the_app_does(home: Home, engine: EngineClient) -> None:
     facts = chosen("Which city do I live in?", "How old is Tomé?", "At what time do the backups run?")
     items = prepare(home.models_dir, facts)
