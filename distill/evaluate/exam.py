@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distill.collect import Collected
 from distill.config import DistillConfig
 from distill.dialogue import Dialogue
 from distill.evaluate.canaries import Canary, plant
 from distill.pairs import Pair
 from distill.targets import Target
 from molting_agent.runtime.template import Message
+
+if TYPE_CHECKING:
+    from distill.collect import Collected
 
 # What the person marked: "branch" pairs (a reply asked for again) say less and are left out.
 MARKED = ("edit", "thumb")
@@ -45,7 +47,7 @@ class Exam:
         return asdict(self)
 
 
-def exam_of(collected: Collected, config: DistillConfig) -> Exam:
+def exam_of(collected: "Collected", config: DistillConfig) -> Exam:
     """The exam for what was collected; the same data and settings give the same exam."""
     marked = sorted((p for p in collected.pairs if p.kind in MARKED), key=lambda p: p.started_at, reverse=True)
     by_hash = sorted(collected.parts, key=lambda part: hashlib.sha256(part.conversation.encode()).hexdigest())
