@@ -1,6 +1,6 @@
 """Preference pairs in the runtime's own tokens: which are learnt, which only judged by, and whether they are enough."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from distill.config import DistillConfig
 from distill.dataset import Example, example_of
 from distill.dialogue import Dialogue
 from distill.pairs import Pair
+from distill.rows import Row, schedule
 from molting_agent.runtime.protocol import Engine
 from molting_agent.runtime.template import Message
 
@@ -92,6 +93,41 @@ def pair_lesson(pair: Pair, engine: Engine, config: DistillConfig) -> PairLesson
     return PairLesson(
         pair.conversation, pair.message, pair.kind, chosen.is_target.index(True), chosen.tokens, rejected.tokens
     )
+
+
+def pair_rows(
+    lessons: Sequence[PairLesson], prefix_tokens: Sequence[int], config: DistillConfig, epochs: float
+) -> list[Row]:
+    """Rows whose examples are numbers of pairs, filled and shuffled as those of the replies are."""
+    return schedule(
+        [lesson.tokens for lesson in lessons],
+        prefix_tokens,
+        epochs=epochs,
+        row_tokens=config.row_tokens,
+        identity_share=config.identity_share,
+        seed=config.seed,
+    )
+
+
+def first_meetings(rows: Iterable[Row]) -> list[Row]:
+    """Rows in which each pair stands once with each system prompt that it meets: what the reference is asked."""
+    found: list[Row] = []
+    met: set[tuple[int, int]] = set()
+    for row in rows:
+        new = tuple(pair for pair in row.examples if (row.prefix, pair) not in met)
+        met |= {(row.prefix, pair) for pair in new}
+        found += [replace(row, examples=new)] if new else []
+    return found
+
+
+def pair_cost_tokens(lessons: Sequence[PairLesson], prefix_tokens: Sequence[int], config: DistillConfig) -> int:
+    """What learning the pairs costs, in tokens of training; a token that the reference only reads is a third of one."""
+    rows = pair_rows(lessons, prefix_tokens, config, config.preference_epochs)
+
+    def tokens(some: Iterable[Row]) -> int:
+        return sum(prefix_tokens[row.prefix] + sum(lessons[i].tokens for i in row.examples) for row in some)
+
+    return tokens(rows) + round(tokens(first_meetings(rows)) / 3)
 
 
 def too_few_pairs(pairs: int, config: DistillConfig) -> str:

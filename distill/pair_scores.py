@@ -9,8 +9,8 @@ import torch
 from distill.config import DistillConfig
 from distill.losses.cross_entropy import linear_cross_entropy
 from distill.losses.preference import summed
-from distill.pair_lessons import PairLesson
-from distill.rows import IGNORED, Row, schedule
+from distill.pair_lessons import PairLesson, first_meetings, pair_rows
+from distill.rows import IGNORED, Row
 from distill.student import Student
 from distill.trainer import RowCollator
 
@@ -31,20 +31,6 @@ class PairCollator:
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {**self.collate(items), "row": self.rows[items[0]["row"]]}
-
-
-def pair_rows(
-    lessons: Sequence[PairLesson], prefixes: Sequence[Sequence[int]], config: DistillConfig, epochs: float
-) -> list[Row]:
-    """Rows whose examples are numbers of pairs, filled and shuffled as those of the replies are."""
-    return schedule(
-        [lesson.tokens for lesson in lessons],
-        [len(prefix) for prefix in prefixes],
-        epochs=epochs,
-        row_tokens=config.row_tokens,
-        identity_share=config.identity_share,
-        seed=config.seed,
-    )
 
 
 def reply_nats(
@@ -72,12 +58,7 @@ def nats_of_pairs(
 ) -> ReplyNats:
     """Nats of (chosen, rejected) for each (system prompt, pair) that stand together in some row, each once."""
     found: ReplyNats = {}
-    fresh: list[Row] = []
-    asked: set[tuple[int, int]] = set()
-    for row in rows:
-        missing = tuple(pair for pair in row.examples if (row.prefix, pair) not in asked)
-        asked |= {(row.prefix, pair) for pair in missing}
-        fresh += [replace(row, examples=missing)] if missing else []
+    fresh = first_meetings(rows)
     collate = PairCollator(fresh, lessons, prefixes)
     device = next(student.model.parameters()).device
     was_training = student.model.training
@@ -115,7 +96,8 @@ def score_pairs(
     """Score every pair once. Errors: ValueError when there are none."""
     if not lessons:
         raise ValueError("there are no pairs to score")
-    rows = pair_rows(lessons, prefixes, replace(config, identity_share=0.0), epochs=1)
+    sizes = [len(prefix) for prefix in prefixes]
+    rows = pair_rows(lessons, sizes, replace(config, identity_share=0.0), epochs=1)
     nats = nats_of_pairs(student, lessons, rows, prefixes)
     margin = chosen_nats = preferred = chosen_tokens = 0.0
     for number, lesson in enumerate(lessons):

@@ -10,8 +10,8 @@ import torch
 
 from distill.config import DistillConfig
 from distill.losses.preference import preference_loss
-from distill.pair_lessons import PairLesson
-from distill.pair_scores import PairCollator, ReplyNats, nats_of_pairs, pair_rows, reply_nats, score_pairs
+from distill.pair_lessons import PairLesson, pair_rows
+from distill.pair_scores import PairCollator, ReplyNats, nats_of_pairs, reply_nats, score_pairs
 from distill.rows import Row
 from distill.student import Student
 from distill.trainer import KDTrainer, Watch, make_trainer, whole_checkpoint
@@ -88,13 +88,6 @@ def preference_trainer(
     )
 
 
-def preference_rows(
-    lessons: Sequence[PairLesson], prefixes: Sequence[Sequence[int]], config: DistillConfig
-) -> list[Row]:
-    """All steps of learning the pairs; a row's examples are numbers of pairs."""
-    return pair_rows(lessons, prefixes, config, config.preference_epochs)
-
-
 def replies_learnt(folder: Path) -> bool:
     """Whether a run was interrupted while it learnt pairs in ``folder``: ``prefer`` then brings the student along."""
     return _begun(folder) is not None
@@ -115,7 +108,7 @@ def prefer(
     2023, arXiv 2305.18290). It is kept in ``folder`` with its scores and the checkpoints: a resumed run starts from
     what lies there, whatever the student holds. ``lessons`` must not be empty; ``heldout`` are scored only.
     """
-    rows = preference_rows(lessons, prefixes, config)
+    rows = pair_rows(lessons, [len(prefix) for prefix in prefixes], config, config.preference_epochs)
     trainer = preference_trainer(student, lessons, rows, prefixes, config, folder, watch)
 
     def measured() -> dict[str, Any]:

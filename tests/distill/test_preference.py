@@ -14,10 +14,10 @@ from test_trainer import PREFIXES, tiny_student
 
 from distill.config import DistillConfig
 from distill.dataset import prefix_tokens
-from distill.pair_lessons import PairLesson, pair_lessons, too_few_pairs
-from distill.pair_scores import PairCollator, nats_of_pairs, pair_rows, reply_nats, score_pairs
+from distill.pair_lessons import PairLesson, first_meetings, pair_cost_tokens, pair_lessons, pair_rows, too_few_pairs
+from distill.pair_scores import PairCollator, nats_of_pairs, reply_nats, score_pairs
 from distill.pairs import Pair, pairs_of
-from distill.preference import prefer, preference_rows, preference_trainer, replies_learnt
+from distill.preference import prefer, preference_trainer, replies_learnt
 from distill.rows import Row
 from distill.student import Student, load_student
 from distill.trainer import Watch, checkpoints
@@ -34,6 +34,8 @@ CONFIG = DistillConfig(
     preference_learning_rate=1e-2,
     preference_sft_weight=1.0,
 )
+
+SIZES = [len(prefix) for prefix in PREFIXES]
 
 
 def lessons(first: int = 10, count: int = 16) -> list[PairLesson]:
@@ -70,7 +72,7 @@ def test_the_wanted_reply_gains_on_the_other_and_gets_no_rarer(tmp_path: Path) -
     assert measured["margins_nats"][0] == pytest.approx(0.0, abs=1e-4)
     assert measured["margins_nats"][-1] > 3
     assert measured["losses"][-1] < measured["losses"][0]
-    assert measured["steps"] == len(measured["losses"]) == len(preference_rows(lessons(), PREFIXES, CONFIG))
+    assert measured["steps"] == len(measured["losses"]) == len(pair_rows(lessons(), SIZES, CONFIG, 4))
     assert measured["after"]["heldout_pairs"]["pairs"] == 6
 
 
@@ -113,11 +115,21 @@ def test_only_replies_are_scored_and_each_as_if_it_stood_alone() -> None:
 
 def test_each_pair_has_its_reference_under_each_prompt_it_stands_with() -> None:
     pairs = lessons()
-    rows = preference_rows(pairs, PREFIXES, CONFIG)
+    rows = pair_rows(pairs, SIZES, CONFIG, 4)
     wanted = {(row.prefix, pair) for row in rows for pair in row.examples}
     assert {prefix for prefix, _pair in wanted} == {0, 1}
     assert set(nats_of_pairs(tiny_student(), pairs, rows, PREFIXES)) == wanted
-    assert sorted(pair for row in pair_rows(pairs, PREFIXES, CONFIG, 1) for pair in row.examples) == [*range(16)]
+    assert sorted(pair for row in pair_rows(pairs, SIZES, CONFIG, 1) for pair in row.examples) == [*range(16)]
+    met = [(row.prefix, pair) for row in first_meetings(rows) for pair in row.examples]
+    assert len(met) == len(wanted) == len(set(met))
+
+
+def test_the_cost_of_pairs_is_their_rows_and_a_third_for_the_reference() -> None:
+    pairs = lessons(count=3)
+    once = replace(CONFIG, row_tokens=256, identity_share=0.0, preference_epochs=1.0)
+    row = SIZES[1] + 3 * (6 + 7)
+    assert pair_cost_tokens(pairs, SIZES, once) == row + round(row / 3)
+    assert pair_cost_tokens(pairs, SIZES, replace(once, preference_epochs=3.0)) == 3 * row + round(row / 3)
 
 
 def test_resumed_equals_uninterrupted_whatever_the_student_holds(tmp_path: Path) -> None:
@@ -168,7 +180,7 @@ def test_it_is_the_loss_of_trls_trainer(tmp_path: Path) -> None:
 
     student = tiny_student()
     pairs = lessons(count=3)
-    (row,) = pair_rows(pairs, PREFIXES, replace(CONFIG, row_tokens=256, identity_share=1.0), 1)
+    (row,) = pair_rows(pairs, SIZES, replace(CONFIG, row_tokens=256, identity_share=1.0), 1)
     ours = preference_trainer(student, pairs, [row], PREFIXES, CONFIG, tmp_path / "ours", quiet())
     ours.reference = nats_of_pairs(student, pairs, [row], PREFIXES)
 
