@@ -10,7 +10,6 @@ missing is trained. Without arms it prints the table of what is there.
 import argparse
 import json
 import shutil
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -18,8 +17,11 @@ from typing import Any
 
 from common import spread
 
-from distill import judge
 from distill.config import DistillConfig, load_config
+from distill.evaluate.base_voice import voice_of
+from distill.evaluate.cost import shape_of
+from distill.examination import examine
+from distill.judgement import figures_of
 from distill.reporter import Reporter
 from distill.run import JUDGE_CONTEXT_TOKENS, Run
 from distill.school import train_student
@@ -70,13 +72,17 @@ def measure(home: Home, arm: str, seed: int, epochs: float, base: str) -> dict[s
     trained = train_student(state, folder, run.model, home, reporter, name="candidate", later_s=0.0)
     train_s = time.monotonic() - started
     with EngineClient(run.model, home=home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
-        scores = judge.score_model(engine, folder.gguf, state.heldout, state.system, config, reporter.check)
+        voice = voice_of(engine, state.exam, config, home, reporter.check)
+        scores = examine(engine, folder.gguf, shape_of(run.model.path), state.exam, voice, config, reporter.check)
+    figures = figures_of(scores, config)
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
-    size = sum(scores.heldout_bytes)
     return {
-        "identity": sum(scores.heldout_bits) / size,
-        "short": sum(scores.heldout_short_bits) / size,
-        "general": statistics.mean(scores.general),
+        "identity": figures["heldout"].value,
+        "short": figures["heldout_short"].value,
+        "general": figures["general"].value,
+        "passes": figures["passes"].value,
+        "auc": figures["auc"].value,
+        "chrf": figures["chrf"].value,
         "steps": len(state.rows),
         "row_tokens": state.plan["row_tokens"],
         "target_tokens": state.plan["target_tokens"],
@@ -90,8 +96,8 @@ def measure(home: Home, arm: str, seed: int, epochs: float, base: str) -> dict[s
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: the median over seeds with its range, one line an arm."""
     lines = [
-        "| base | recipe | seeds | steps | bits per byte, identity | bits per byte, short | general | training s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| base | recipe | seeds | steps | bits per byte, identity | short prompt | general | style: passes, AUC | s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     names = dict.fromkeys((row["base"], row["arm"], row["epochs"]) for row in rows)
     for base, arm, epochs in names:
@@ -99,7 +105,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {base or 'embedded'} | {arm} | {len(same)} | {same[0]['steps']} | "
             f"{spread([row['identity'] for row in same], 3)} | {spread([row['short'] for row in same], 3)} | "
-            f"{spread([100 * row['general'] for row in same], 1)} % | {spread([row['train_s'] for row in same], 0)} |"
+            f"{spread([100 * row['general'] for row in same], 1)} % | "
+            f"{spread([100 * row['passes'] for row in same], 0)} %, {spread([row['auc'] for row in same], 2)} | "
+            f"{spread([row['train_s'] for row in same], 0)} |"
         )
     return "\n".join(lines)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distill.evaluate.bootstrap import Difference
-from distill.gate import Verdict
-from distill.judge import SAMPLE_QUESTIONS, Comparison, Scores
+from distill.examination import SAMPLE_QUESTIONS
+from distill.figures import plain, table
+from distill.judgement import CANDIDATE, CHAMPION, TWIN, Judgement
 from distill.plan import minutes
 from distill.progress import sparkline
 from distill.state import RunState
@@ -15,39 +15,44 @@ CURVE_CELLS = 60
 
 def build(
     state: RunState,
+    judgement: Judgement,
     *,
-    champion: Scores,
     champion_number: int,
-    candidate: Scores,
-    comparison: Comparison,
-    verdict: Verdict,
     losses: Sequence[float],
     measured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything measured, as plain values. ``measured`` brings sizes (bytes) and speeds of this run."""
+    """Everything measured, as plain values. ``measured`` brings sizes (bytes) and speeds of the chosen student."""
     plan = dict(state.plan)
+    champion, chosen = judgement.scores[CHAMPION], judgement.scores[judgement.chosen]
+    sides = dict(judgement.scores)
+    differences = {
+        f"{later} against {earlier}": {name: found.to_dict() for name, found in by_figure.items()}
+        for (earlier, later), by_figure in judgement.differences.items()
+    }
     return {
         "molt": state.molt,
         "base": dict(state.base),
-        "verdict": verdict.to_dict(),
+        "verdict": judgement.verdict.to_dict(),
         "champion": champion_number,
+        "chosen": judgement.chosen,
         "data": {
             "conversations": plan["conversations"],
             "targets": plan["targets"],
             "new_targets": plan["new_targets"],
             "target_tokens": plan["target_tokens"],
             "trained_tokens": plan["row_tokens"],
+            "lessons": plan["lessons"],
+            "explained": plan["explained"],
             "heldout_conversations": len(state.heldout),
             "left_out": plan["left_out"],
         },
-        "heldout_bits_per_byte": _pair(comparison.heldout, comparison, "heldout"),
-        "heldout_bits_per_byte_short_prompt": _pair(comparison.heldout_short, comparison, "heldout_short"),
-        "general": {
-            **(_pair(comparison.general, comparison, "general") or {}),
-            "questions": len(candidate.general),
-            "champion_accuracy": sum(champion.general_right) / len(champion.general_right),
-            "candidate_accuracy": sum(candidate.general_right) / len(candidate.general_right),
-        },
+        "heldout_bits_per_byte": _pair(judgement, "heldout"),
+        "heldout_bits_per_byte_short_prompt": _pair(judgement, "heldout_short"),
+        "general": _pair(judgement, "general"),
+        "sides": {name: plain(scores, judgement.figures[name]) for name, scores in sides.items()},
+        "differences": differences,
+        "tables": _tables(judgement),
+        "teachers": dict(state.scored),
         "training": {
             "rows": len(losses),
             "epochs": plan["epochs"],
@@ -55,27 +60,43 @@ def build(
             "loss_last": losses[-1] if losses else None,
             "losses": [round(loss, 4) for loss in losses],
         },
-        "measured": {
-            **measured,
-            "champion_decode_tokens_per_s": round(champion.decode_tokens_per_s, 1),
-            "candidate_decode_tokens_per_s": round(candidate.decode_tokens_per_s, 1),
-        },
+        "measured": dict(measured),
         "samples": [
             {"question": question, "champion": before, "candidate": after}
-            for question, before, after in zip(SAMPLE_QUESTIONS, champion.samples, candidate.samples, strict=True)
+            for question, before, after in zip(
+                SAMPLE_QUESTIONS, champion.samples, chosen.samples or ["", ""], strict=True
+            )
         ],
         "config": state.config.to_dict(),
     }
 
 
-def _pair(difference: Difference | None, comparison: Comparison, key: str) -> dict[str, Any] | None:
+def _tables(judgement: Judgement) -> list[list[str]]:
+    """Markdown: the chosen student beside the champion and, where there is a twin, the two students side by side."""
+    shown = [(CHAMPION, judgement.chosen)] + ([(TWIN, CANDIDATE)] if TWIN in judgement.scores else [])
+    return [
+        table(
+            {name: judgement.scores[name] for name in pair},
+            {name: judgement.figures[name] for name in pair},
+            judgement.differences[pair],
+            f"{pair[1]} - {pair[0]}",
+        )
+        for pair in shown
+        if not all(judgement.scores[name].fault for name in pair)
+    ]
+
+
+def _pair(judgement: Judgement, name: str) -> dict[str, Any] | None:
+    """One figure of champion and chosen student; None where it was not measured."""
+    difference = judgement.differences[CHAMPION, judgement.chosen].get(name)
     if difference is None:
         return None
+    before, after = (judgement.figures[side][name] for side in (CHAMPION, judgement.chosen))
     return {
         "champion": difference.before,
-        "champion_interval": list(comparison.champion_intervals[key]),
+        "champion_interval": [before.low, before.high],
         "candidate": difference.after,
-        "candidate_interval": list(comparison.candidate_intervals[key]),
+        "candidate_interval": [after.low, after.high],
         "difference": difference.mean,
         "difference_interval": [difference.low, difference.high],
         "relative": difference.mean / difference.before if difference.before else None,
@@ -93,30 +114,28 @@ def title(report: Mapping[str, Any]) -> str:
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The report for a person."""
-    data, general, training, measured = report["data"], report["general"], report["training"], report["measured"]
+    data, training, measured = report["data"], report["training"], report["measured"]
     curve = sparkline(training["losses"], CURVE_CELLS)
     lines = [f"# Molt {report['molt']}: {report['verdict']['verdict']}", ""]
     lines += [f"- {reason}" for reason in report["verdict"]["reasons"]]
     lines += ["", f"Base: {report['base']['name']}. Champion it was compared with: molt {report['champion']}.", ""]
-    lines += ["| measured in the runtime | champion | candidate | difference (95 % interval) |", "|---|---|---|---|"]
-    for label, key in (
-        ("held-out bits per byte, full identity as prompt (lower is better)", "heldout_bits_per_byte"),
-        (f"held-out bits per byte, prompt {report['config']['short_system']!r}", "heldout_bits_per_byte_short_prompt"),
-    ):
-        pair = report[key]
-        lines.append(f"| {label} | {_cells(pair, 1, 3)} |" if pair else f"| {label} | none held out | | |")
-    lines.append(f"| right answer to {general['questions']} general questions, % | {_cells(general, 100, 1)} |")
-    accuracy = f"{100 * general['champion_accuracy']:.1f} | {100 * general['candidate_accuracy']:.1f}"
-    lines.append(f"| of these the likeliest answer is right, % | {accuracy} | |")
-    speed = f"{measured['champion_decode_tokens_per_s']} | {measured['candidate_decode_tokens_per_s']}"
-    lines += [f"| decoding, tokens/s | {speed} | |", ""]
+    first, *others = report["tables"] or [[]]
+    lines += [*first, ""]
+    for lines_of in others:
+        better = "the student of the recipe" if report["chosen"] == CANDIDATE else "its hard-label twin"
+        lines += ["## Against its hard-label twin", ""]
+        lines += [f"Same data, steps and seed; {better} did better on held-out text and went before the gate.", ""]
+        lines += [*lines_of, ""]
+    lines += _teachers(report["teachers"])
     lines += [
         "## Data",
         "",
         f"{data['conversations']} conversations, {data['targets']} replies to learn from ({data['new_targets']} new), "
         f"{data['target_tokens']} reply tokens; {data['heldout_conversations']} conversations held out.",
-        "",
     ]
+    if data["lessons"] or data["explained"]:
+        lines.append(f"Beside them {data['lessons']} lessons in reading memories and {data['explained']} rationales.")
+    lines.append("")
     lines += [f"- left out: {count} ({reason})" for reason, count in data["left_out"].items()] or ["Nothing left out."]
     lines += [
         "",
@@ -138,20 +157,21 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cells(pair: Mapping[str, Any], scale: float, digits: int) -> str:
-    def with_interval(value: float, ends: Sequence[float]) -> str:
-        return f"{scale * value:.{digits}f} ({scale * ends[0]:.{digits}f} to {scale * ends[1]:.{digits}f})"
-
-    low, high = pair["difference_interval"]
-    relative = f"{100 * pair['relative']:+.1f} %, " if pair["relative"] is not None else ""
-    return " | ".join(
-        [
-            with_interval(pair["champion"], pair["champion_interval"]),
-            with_interval(pair["candidate"], pair["candidate_interval"]),
-            f"{relative}{scale * pair['difference']:+.{digits}f} "
-            f"({scale * low:+.{digits}f} to {scale * high:+.{digits}f})",
-        ]
-    )
+def _teachers(scored: Mapping[str, Any]) -> list[str]:
+    """Who gave the soft targets, and how far he can be believed."""
+    lines: list[str] = []
+    for role, found in scored.items():
+        calibration = found["calibration"]
+        line = f"The {role}, {found['teacher']} ({found['model']}), scored {found['replies']:,} replies"
+        if calibration:
+            verdict = "It is overconfident" if calibration["overconfident"] else "It is not overconfident"
+            line += (
+                f". {verdict}: {calibration['confidence']:.1%} sure of its first choice, right in "
+                f"{calibration['accuracy']:.1%} of {calibration['tokens']:,} tokens; expected calibration error "
+                f"{calibration['error']:.3f}"
+            )
+        lines += [f"{line}.", ""]
+    return ["## Teachers", "", *lines] if lines else []
 
 
 def _one_line(text: str) -> str:

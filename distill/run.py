@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill import judge, plan, report
+from distill import plan, report
 from distill.collect import collect
 from distill.config import DistillConfig
-from distill.evaluate.general import load_questions
+from distill.evaluate.base_voice import voice_of
+from distill.evaluate.cost import shape_of
+from distill.evaluate.exam import exam_of
+from distill.examination import ScoreFile, Scores, examine, items_of
 from distill.extras import older
-from distill.gate import decide
+from distill.judgement import conclude
 from distill.manifest import ADAPTER_NAME, SCHEMA, describe_files, read_manifest, write_manifest
 from distill.registry import Registry
 from distill.reporter import Reporter
@@ -61,7 +64,8 @@ class Run:
             collected.left_out["learnt already, beyond older_share"] = fewer
         students = 2 if config.soft and config.twin else 1
         speed = read_speed(self.home.training_dir, self.base_sha256)
-        items = judge.items_of(len(collected.heldout), len(load_questions(config.general_questions)))
+        exam = exam_of(collected, config)
+        items = items_of(exam, config)
         made, used, rows = plan.fit(
             kept,
             [len(prefix) for prefix in collected.prefixes],
@@ -85,11 +89,10 @@ class Run:
                 "bytes": self.model.bytes,
             },
             config=config,
-            system=collected.system,
+            exam=exam,
             prefixes=collected.prefixes,
             examples=tuple(used),
             rows=tuple(rows),
-            heldout=tuple(collected.heldout),
             plan=made.to_dict(),
             minutes=minutes,
         )
@@ -190,55 +193,49 @@ class Run:
         started = time.monotonic()
         scores, fresh = self._scores(state, sides)
         judge_s = time.monotonic() - started
-        chosen = judge.better(scores, state.students)
-        comparison = judge.compare(scores["champion"], scores[chosen], state.config)
-        verdict = decide(
-            comparison.heldout,
-            comparison.general,
-            heldout_conversations=len(state.heldout),
-            heldout_min=state.config.heldout_min,
-            general_margin=state.config.general_margin,
-        )
+        judgement = conclude(scores, state.config)
+        chosen = measured[judgement.chosen]
         built = report.build(
             state,
-            champion=scores["champion"],
+            judgement,
             champion_number=champion.number if champion else 0,
-            candidate=scores[chosen],
-            comparison=comparison,
-            verdict=verdict,
-            losses=measured[chosen]["losses"],
-            measured={**{k: v for k, v in measured[chosen].items() if k != "losses"}, "judge_s": round(judge_s, 1)},
+            losses=chosen["losses"],
+            measured={**{k: v for k, v in chosen.items() if k != "losses"}, "judge_s": round(judge_s, 1)},
         )
-        self._file(state, built, chosen)
-        if measured[chosen]["train_tokens_per_s"] and fresh:
-            speed = Speed(measured[chosen]["train_tokens_per_s"], judge_s / fresh, measured=True)
+        self._file(state, built, judgement.chosen)
+        if chosen["train_tokens_per_s"] and fresh:
+            speed = Speed(chosen["train_tokens_per_s"], judge_s / fresh, measured=True)
             keep_speed(self.home.training_dir, self.base_sha256, speed)
         return built
 
-    def _scores(self, state: RunState, sides: dict[str, Path | None]) -> tuple[dict[str, judge.Scores], int]:
-        """Each side's scores, and how many items were scored now: a resumed run scores nothing twice."""
-        file = judge.ScoreFile(self.folder.scores)
-        items = judge.items_of(len(state.heldout), len(load_questions(state.config.general_questions)))
+    def _scores(self, state: RunState, sides: dict[str, Path | None]) -> tuple[dict[str, Scores], int]:
+        """Each side's scores, and how many items were examined now: a resumed run examines nothing twice."""
+        file, exam, config = ScoreFile(self.folder.scores), state.exam, state.config
+        items = items_of(exam, config)
+        total = len(exam.learnt) + len(sides) * items
         started, done, fresh = time.monotonic(), 0, 0
 
         def on_item() -> None:
-            nonlocal done
+            nonlocal done, fresh
             self.reporter.check()
             done += 1
-            rate = (time.monotonic() - started) / max(1, done)
-            self.reporter.step((), step=done, steps=len(sides) * items, eta_s=rate * (len(sides) * items - done))
+            fresh += 1
+            rate = (time.monotonic() - started) / fresh
+            self.reporter.step((), step=done, steps=total, eta_s=rate * max(0, total - done))
 
-        scores: dict[str, judge.Scores] = {}
+        scores: dict[str, Scores] = {}
+        shape = shape_of(self.model.path)
         with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
+            self.reporter.phase("judging", "what the base says to the training questions", step=0, steps=total)
+            voice = voice_of(engine, exam, config, self.home, on_item)
             for number, (side, path) in enumerate(sides.items()):
+                done = len(exam.learnt) + number * items
                 key = sha256_file(path) if path else ""
                 found = file.get(key)
                 if found is None:
-                    self.reporter.phase("judging", f"scoring the {side}", step=done, steps=len(sides) * items)
-                    found = judge.score_model(engine, path, state.heldout, state.system, state.config, on_item)
+                    self.reporter.phase("judging", f"examining the {side}", step=done, steps=total)
+                    found = examine(engine, path, shape, exam, voice, config, on_item)
                     file.put(key, found)
-                    fresh += items
-                done = (number + 1) * items
                 scores[side] = found
         return scores, fresh
 

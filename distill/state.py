@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from distill.config import DistillConfig, from_dict
-from distill.dataset import Dialogue, Example
+from distill.dataset import Example
+from distill.dialogue import Dialogue
+from distill.evaluate.exam import Exam, exam_from
 from distill.manifest import ADAPTER_NAME
 from distill.rows import Row
 from distill.targets import Target
 from memory.errors import TrainingError
 from memory.files import write_atomic
-from molting_agent.runtime.template import Message
 
 STATE_NAME = "run.json"
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,25 @@ class RunState:
     started_at: str
     base: Mapping[str, Any]
     config: DistillConfig
-    system: str
+    exam: Exam
     prefixes: tuple[tuple[int, ...], ...]
     examples: tuple[Example, ...]
     rows: tuple[Row, ...]
-    heldout: tuple[Dialogue, ...]
     plan: Mapping[str, Any]
     minutes: float | None = None
     signal_keys: tuple[tuple[str, ...], ...] = ()
     anchor_keys: tuple[tuple[str, ...], ...] = ()
     scored: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        """The full identity, as the runtime has it."""
+        return self.exam.system
+
+    @property
+    def heldout(self) -> tuple[Dialogue, ...]:
+        """The conversations kept for judging."""
+        return self.exam.heldout
 
     def row_tokens(self, row: Row) -> int:
         """Tokens of one step, prefix included."""
@@ -135,7 +145,7 @@ def _state(values: dict[str, Any]) -> RunState:
             "signal_keys": tuple(tuple(keys) for keys in values["signal_keys"]),
             "anchor_keys": tuple(tuple(keys) for keys in values["anchor_keys"]),
             "rows": tuple(Row(item["prefix"], tuple(item["examples"]), item["epoch"]) for item in values["rows"]),
-            "heldout": tuple(_dialogue(item) for item in values["heldout"]),
+            "exam": exam_from(values["exam"]),
         }
     )
 
@@ -147,9 +157,3 @@ def _targets(items: list[dict[str, Any]]) -> tuple[Target, ...]:
 def _example(item: dict[str, Any]) -> Example:
     changed = {"tokens": tuple(item["tokens"]), "is_target": tuple(item["is_target"])}
     return Example(**{**item, **changed, "targets": _targets(item["targets"])})
-
-
-def _dialogue(item: dict[str, Any]) -> Dialogue:
-    messages = tuple(Message(**message) for message in item["messages"])
-    ids = tuple(tuple(names) for names in item.get("ids", ()))
-    return Dialogue(**{**item, "messages": messages, "targets": _targets(item["targets"]), "ids": ids})

@@ -1,4 +1,4 @@
-"""Takes what a model thinks aloud (``<think>…</think>`` before its reply) apart from the reply, while both stream in."""
+"""Takes what a model thinks aloud (``<think>…</think>``) apart from the reply that follows, while both stream in."""
 
 from dataclasses import dataclass
 

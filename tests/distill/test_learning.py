@@ -9,7 +9,8 @@ from distill.attention import shared_prefix_attention
 from distill.config import DistillConfig
 from distill.dataset import Example, split
 from distill.evaluate.bootstrap import Difference, paired_difference
-from distill.gate import decide
+from distill.examination import Scores
+from distill.gate import verdict_on
 from distill.losses.cross_entropy import linear_cross_entropy
 from distill.rows import IGNORED, pack, schedule
 
@@ -98,7 +99,9 @@ def difference(low: float, high: float, before: float = 1.5) -> Difference:
     ],
 )
 def test_gate(heldout: Difference | None, general: Difference | None, count: int, verdict: str) -> None:
-    decided = decide(heldout, general, heldout_conversations=count, heldout_min=8)
+    measured = {"heldout": heldout, "general": general}
+    differences = {name: found for name, found in measured.items() if found is not None}
+    decided = verdict_on(Scores(heldout_bytes=[80] * count), differences, DistillConfig(heldout_min=8))
     assert decided.verdict == verdict
     assert decided.reasons
 
