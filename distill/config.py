@@ -76,8 +76,9 @@ class DistillConfig:
     """New replies to learn from that a retraining needs."""
     bootstrap: int = 4000
     """Resamplings of the paired bootstrap."""
-    general_questions: int = 0
-    """How many of the general questions are asked, from the first; 0 asks all."""
+    general_questions: int = 360
+    """How many of the general questions are asked, from the first; 0 asks all. They are mixed by subject: 360 are 20 of
+    each. One costs 0.25 s of one core with the embedded model."""
     general_margin: float = 0.0
     """How far the general score may fall for certain: worse is when the whole 95 % interval lies below minus this."""
     seed: int = 17
