@@ -127,18 +127,16 @@ def main() -> None:
     speeds = [chosen.tokens / s for s in seconds[min(WARM_UP, len(seconds) - 1) :]]
     peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     where = torch.cuda.get_device_name() if cuda else "CPU"
+    trained = f"{student.trainable_parameters / 1e6:,.1f} M trained"
+    weights = f", {held / 2**30:.1f} of it weights" if cuda else ""
     rows = [
-        (
-            "weights",
-            f"{chosen.layers} layers of {chosen.width}, {student.trainable_parameters / 1e6:,.1f} M trained",
-            "",
-        ),
+        ("weights", f"{chosen.layers} layers of {chosen.width}, {trained}", ""),
         ("speed", f"{statistics.median(speeds):,.0f} tokens/s ({min(speeds):,.0f}-{max(speeds):,.0f})", ""),
-        ("memory at its peak", f"{peak / 2**30:.1f} GiB" + (f", {held / 2**30:.1f} of it weights" if cuda else ""), ""),
+        ("memory at its peak", f"{peak / 2**30:.1f} GiB{weights}", ""),
         (
             "loss, first and last step",
             f"{losses[0]:.2f}, {losses[-1]:.2f} nats",
-            "falls or stays: the tokens are random",
+            "about the logarithm of the vocabulary",
         ),
     ]
     print_table(f"QLoRA, {chosen.steps} steps of {chosen.tokens} tokens, {where}", rows)

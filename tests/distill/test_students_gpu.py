@@ -21,10 +21,10 @@ def run(*options: str) -> str:
 
 def figures(table: str) -> tuple[float, float, float]:
     """Tokens a second, GiB and the last loss."""
-    speed, memory = re.search(r"([\d,]+) tokens/s", table), re.search(r"([\d.]+) GiB", table)
-    loss = re.search(r", ([\d.]+) nats", table)
-    assert speed and memory and loss, table
-    return float(speed[1].replace(",", "")), float(memory[1]), float(loss[1])
+    (speed,) = re.findall(r"([\d,]+) tokens/s", table)
+    (memory,) = re.findall(r"([\d.]+) GiB", table)
+    (loss,) = re.findall(r", ([\d.]+) nats", table)
+    return float(speed.replace(",", "")), float(memory), float(loss)
 
 
 @pytest.mark.slow
