@@ -136,7 +136,7 @@ def main() -> None:
         (
             "loss, first and last step",
             f"{losses[0]:.2f}, {losses[-1]:.2f} nats",
-            "about the logarithm of the vocabulary",
+            "log of the vocabulary",
         ),
     ]
     print_table(f"QLoRA, {chosen.steps} steps of {chosen.tokens} tokens, {where}", rows)
