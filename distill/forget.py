@@ -11,14 +11,17 @@ def forget(home: Home, ids: Collection[str]) -> int:
     """Take conversations, messages or memories, by id, out of what the school wrote; returns how much went.
 
     That is rows of the home's datasets, answers of teachers and what they said of replies, and an interrupted
-    retraining that learns from them (it begins anew; one that is under way ends with its own files). Molts keep no
-    words, and the next retraining no longer sees what is gone. Errors: HomeError when a file cannot be rewritten.
+    retraining that learns from them (it begins anew; one that is under way ends with its own files). What the base
+    replied for the judge goes whole and is not counted. Molts keep no words, and the next retraining no longer sees
+    what is gone. Errors: HomeError when a file cannot be rewritten.
     """
     from distill import dataset_files
+    from distill.evaluate import base_voice
     from distill.signals import store
     from distill.teachers import replies
 
     written = dataset_files.forget(home, ids) + replies.forget(home, ids) + store.forget(home, ids)
+    base_voice.forget(home)
     return written + _forget_run(home, ids)
 
 

@@ -52,6 +52,8 @@ def build(
         "sides": {name: plain(scores, judgement.figures[name]) for name, scores in sides.items()},
         "differences": differences,
         "tables": _tables(judgement),
+        "twin": _against_twin(judgement),
+        "style": _style(judgement),
         "teachers": dict(state.scored),
         "training": {
             "rows": len(losses),
@@ -84,6 +86,38 @@ def _tables(judgement: Judgement) -> list[list[str]]:
         for pair in shown
         if not all(judgement.scores[name].fault for name in pair)
     ]
+
+
+def _against_twin(judgement: Judgement) -> str:
+    """One sentence: which of the two students was better, how surely, and who went before the gate; "" without twin."""
+    if TWIN not in judgement.scores:
+        return ""
+    gone = "The twin" if judgement.chosen == TWIN else "The student of the recipe"
+    found = judgement.differences[TWIN, CANDIDATE].get("heldout")
+    if found is None:
+        return f"Same data, steps and seed. Held-out text to compare them by is missing. {gone} went before the gate."
+    if found.high < 0:
+        who = "The student of the recipe beats its hard-label twin"
+    elif found.low > 0:
+        who = "The hard-label twin beats the student of the recipe"
+    else:
+        who = "Between the student of the recipe and its hard-label twin there is no sure difference"
+    return (
+        f"Same data, steps and seed. {who} on held-out text: {found.after:.3f} against {found.before:.3f} bits per "
+        f"byte (95 % interval of the difference {found.low:+.3f} to {found.high:+.3f}). {gone} went before the gate."
+    )
+
+
+def _style(judgement: Judgement) -> str:
+    """One sentence on what the style figures are to be read by: the teacher's own replies do not all pass either."""
+    found = judgement.figures[CHAMPION].get("teacher_passes")
+    if found is None:
+        return ""
+    return (
+        "Style is told by a classifier fitted on other conversations, the teacher's replies against the base's. Of the "
+        f"teacher's own held-out replies {100 * found.value:.0f} % ({100 * found.low:.0f} to {100 * found.high:.0f}) "
+        "pass for his."
+    )
 
 
 def _pair(judgement: Judgement, name: str) -> dict[str, Any] | None:
@@ -120,11 +154,10 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += [f"- {reason}" for reason in report["verdict"]["reasons"]]
     lines += ["", f"Base: {report['base']['name']}. Champion it was compared with: molt {report['champion']}.", ""]
     first, *others = report["tables"] or [[]]
-    lines += [*first, ""]
+    lines += [*first, "", report["style"], ""] if report["style"] else [*first, ""]
+    if report["twin"]:
+        lines += ["## Against its hard-label twin", "", report["twin"], ""]
     for lines_of in others:
-        better = "the student of the recipe" if report["chosen"] == CANDIDATE else "its hard-label twin"
-        lines += ["## Against its hard-label twin", ""]
-        lines += [f"Same data, steps and seed; {better} did better on held-out text and went before the gate.", ""]
         lines += [*lines_of, ""]
     lines += _teachers(report["teachers"])
     lines += [

@@ -33,17 +33,19 @@ def examine_sides(
     exam: Exam,
     config: DistillConfig,
     home: Home,
-    file: ScoreFile,
+    file: ScoreFile | None = None,
     *,
     on_side: Callable[[str], None] = lambda _name: None,
     on_item: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Scores], int]:
     """Each side's scores by name, and how many items were scored now.
 
-    What ``file`` holds is not examined again. The base answers the style classifier's prompts first, unless it has.
+    What ``file`` holds is not examined again, and it is given every side's scores. The base answers the style
+    classifier's prompts first, unless it has.
     Errors: EngineError when a model itself does not run (an adapter that does not gets scores that say so).
     """
-    scores = {side.name: found for side in sides if (found := file.get(_key(side, base))) is not None}
+    keys = {side.name: _key(side, base) for side in sides} if file else {}
+    scores = {name: found for name, key in keys.items() if file and (found := file.get(key)) is not None}
     todo = [side for side in sides if side.name not in scores]
     if not todo:
         return scores, 0
@@ -59,7 +61,8 @@ def examine_sides(
                 shape = shape_of(side.model.path)
             on_side(side.name)
             scores[side.name] = examine(engine, side.adapter, shape, exam, voice, config, on_item)
-            file.put(_key(side, base), scores[side.name])
+            if file:
+                file.put(keys[side.name], scores[side.name])
     return {side.name: scores[side.name] for side in sides}, len(todo) * items_of(exam, config)
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,13 +13,15 @@ from distill.config import DistillConfig, load_config
 from memory.errors import MoltingError, UsageError
 from memory.home import Home
 
-CONTEXT_TOKENS = 4096
+if TYPE_CHECKING:
+    from distill.sides import Side
+    from molting_agent.runtime.models import ModelFile
 
 
 @click.command(epilog="Example: python -m distill evaluate --home ~/claudio --molt 3 --set general_questions=100")
 @click.option("--home", "home_dir", type=click.Path(path_type=Path), required=True, help="The agent's home.")
 @click.option("--molt", "number", type=click.IntRange(min=1), help="A molt of this home; default: who speaks now.")
-@click.option("--adapter", type=click.Path(path_type=Path), help="An adapter file (GGUF) of the base.")
+@click.option("--adapter", type=click.Path(path_type=Path), help="A GGUF file: an adapter, or a student trained whole.")
 @click.option("--base", "base_only", is_flag=True, help="The base without an adapter.")
 @click.option("--recipe", default="", help="A name of distill/recipes/, or a TOML file.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; repeatable.")
@@ -61,34 +63,24 @@ def _examine(
     home: Home, number: int | None, adapter: Path | None, base_only: bool, config: DistillConfig, model_name: str
 ) -> dict[str, Any]:
     from distill.collect import collect
-    from distill.evaluate.base_voice import voice_of
-    from distill.evaluate.cost import shape_of
     from distill.evaluate.exam import exam_of
-    from distill.examination import SAMPLE_QUESTIONS, examine, items_of
+    from distill.examination import SAMPLE_QUESTIONS, items_of
     from distill.figures import plain, table
     from distill.judgement import figures_of
-    from distill.registry import Registry
+    from distill.sides import CONTEXT_TOKENS, examine_sides
     from molting_agent.runtime.client import EngineClient
     from molting_agent.runtime.models import resolve_model
 
     model = resolve_model(home, model_name)
-    registry = Registry(home.molts_dir)
-    if number is not None:
-        molt = registry.get(number)
-        molt.verify()
-        adapter, name = molt.adapter, f"molt {number}"
-    elif adapter is not None:
-        name = adapter.name
-    else:
-        champion = None if base_only else registry.load_champion(model.source_sha256)[0]
-        adapter, name = (champion.adapter, f"molt {champion.number}") if champion else (None, "the base")
+    side = _side(home, number, adapter, base_only, model)
+    name = side.name
     started = time.monotonic()
     with EngineClient(model, home=home, context_tokens=CONTEXT_TOKENS) as engine:
         exam = exam_of(collect(home, engine, config), config)
-        bar = _Progress(items_of(exam, config) + len(exam.learnt))
-        voice = voice_of(engine, exam, config, home, bar.step)
-        scores = examine(engine, adapter, shape_of(model.path), exam, voice, config, bar.step)
-        bar.end()
+    bar = _Progress(items_of(exam, config) + len(exam.learnt))
+    found, _fresh = examine_sides([side], model, exam, config, home, on_item=bar.step)
+    scores = found[name]
+    bar.end()
     figures = figures_of(scores, config)
     took = f"{model.name}, {name}; {time.monotonic() - started:.0f} s."
     if scores.fault:
@@ -103,6 +95,25 @@ def _examine(
     ]
     values = {"base": model.name, "student": name, **plain(scores, figures), "said": replies}
     return {"text": text, "json": values}
+
+
+def _side(home: Home, number: int | None, path: Path | None, base_only: bool, model: "ModelFile") -> "Side":
+    """Who is meant: a molt, a file, the base, or (none named) the champion. Errors: MoltError, ModelError."""
+    from distill.registry import Registry
+    from distill.sides import Side
+    from molting_agent.runtime.models import check_gguf, describe
+
+    registry = Registry(home.molts_dir)
+    if number is not None:
+        molt = registry.get(number)
+        molt.verify()
+        return Side(f"molt {number}", model, molt.adapter)
+    if path is not None:
+        if check_gguf(path) == "adapter":
+            return Side(path.name, model, path)
+        return Side(path.name, describe(path, name=path.stem, source=str(path)))
+    champion = None if base_only else registry.load_champion(model.source_sha256)[0]
+    return Side(f"molt {champion.number}", model, champion.adapter) if champion else Side("the base", model)
 
 
 class _Progress:

@@ -29,9 +29,9 @@ def voice_of(
     engine.swap(None)
     path = folder(home) / f"{_key(engine.info.model_sha256, exam, config)}.json"
     said = _read(path, exam.learnt)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for asked in exam.learnt[len(said) :]:
         said.append(answer(engine, asked.messages, exam.system, max_tokens=config.judge_reply_tokens).text)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # forgetting may take it away meanwhile
         write_atomic(path, json.dumps(said, ensure_ascii=False))
         on_item()
     for other in path.parent.glob("*.json"):

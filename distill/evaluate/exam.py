@@ -21,10 +21,14 @@ MARKED = ("edit", "thumb")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A prompt that ends with a question, and what the teacher replied to it."""
+    """A prompt that ends with a question, and what the teacher replied to it.
+
+    ``sources`` are the ids of what stands in it (conversation, messages, memories), so that it can be forgotten.
+    """
 
     messages: tuple[Message, ...]
     reply: str
+    sources: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
@@ -84,7 +88,8 @@ def _asked_in(dialogue: Dialogue) -> Iterator[Asked]:
         target = next(targets)
         if index and dialogue.messages[index - 1].role == "user":
             before = tuple(Message(m.role, m.content) for m in dialogue.messages[:index])
-            yield Asked(before, target.text)
+            named = [name for names in dialogue.ids[:index] for name in names]
+            yield Asked(before, target.text, (dialogue.conversation, *named, target.message))
 
 
 def exam_from(values: Mapping[str, Any]) -> Exam:
@@ -110,7 +115,7 @@ def dialogue_from(item: Mapping[str, Any]) -> Dialogue:
 
 
 def _asked(item: Mapping[str, Any]) -> Asked:
-    return Asked(_messages(item["messages"]), item["reply"])
+    return Asked(_messages(item["messages"]), item["reply"], tuple(item["sources"]))
 
 
 def _pair(item: Mapping[str, Any]) -> Pair:
