@@ -22,6 +22,7 @@ from molting_agent.runtime.models import ModelFile
 from molting_agent.runtime.prompt import read_identity
 from molting_agent.runtime.protocol import Segment
 from molting_agent.session import Session, SessionList, SessionSummary, SessionTurn
+from molting_agent.settling import Settling
 from molting_agent.speaker import OpenEngine, Speaker
 
 __all__ = ["Agent", "OpenEngine", "Session", "SessionSummary", "SessionTurn", "Status"]
@@ -61,6 +62,7 @@ class Agent:
         self.status = Status(context_tokens=config.model.context_tokens)
         self.last_error: MoltingError | None = None
         self.speaker = Speaker(home, config.model, self.registry, open_engine)
+        self._settling = Settling(home, config.model)
         self._memory = memory
         self._indexer: Indexer | None = None
         self._sessions = SessionList(home.sessions_dir)
@@ -138,8 +140,15 @@ class Agent:
         self.speaker.cancel()
 
     def poll_swap(self) -> list[Event]:
-        """Between turns: let a newly promoted molt speak from here on. Cheap when nothing changed."""
-        return [] if self._busy.locked() else self._swap_if_changed()
+        """Between turns: let a newly promoted molt speak from here on. Cheap when nothing changed.
+
+        A molt that slows him down is merged in the background once nobody has asked anything for a while.
+        """
+        if self._busy.locked():
+            return []
+        events = self._swap_if_changed()
+        self._settling.look(self.speaker.speaks)
+        return events
 
     def _turn(self, text: str, with_memory: bool) -> Iterator[Event]:
         started = time.monotonic()
@@ -161,7 +170,7 @@ class Agent:
                 yield _memory_notice(why)
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
-        with training_paused(self.home):
+        with training_paused(self.home), self._settling.held():
             yield from self._reply(Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started))
 
     def _reply(self, reply: Reply) -> Iterator[Event]:

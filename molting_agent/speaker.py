@@ -1,10 +1,11 @@
-"""Who speaks: the configured base model in its engine, wearing the adapter of its champion molt."""
+"""Who speaks: the configured base model in its engine, as its champion molt has made it."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from distill.registry import Registry
+from distill.registry import Molt, Registry
+from distill.running import running
 from memory.errors import EngineError, MoltingError
 from memory.home import Home
 from molting_agent.config import ModelSettings
@@ -29,6 +30,8 @@ class Speaker:
         self._registry = registry
         self._open_engine = open_engine or self._engine_client
         self._engine: Engine | None = None
+        self._champion: Molt | None = None
+        self._running: tuple[ModelFile, Path | None]
         self._token_counts: dict[str, int] = {}
         self._restarts: list[Notice] = []
         self._swap_seen = 0
@@ -50,6 +53,11 @@ class Speaker:
         """The published file of the base model: the key of its molts; "" before ``start``."""
         return self.model.source_sha256 if self.model else ""
 
+    @property
+    def speaks(self) -> Molt | None:
+        """The molt that speaks; None for the base."""
+        return self._champion
+
     def start(self) -> list[Notice]:
         """Find the model and its verified champion and start the engine. Errors: ModelError, EngineError."""
         with self._lock:
@@ -58,28 +66,34 @@ class Speaker:
             model = resolve_model(self._home, self._settings.name)
             self._swap_seen = self._registry.changed_at()
             champion, why = self._registry.load_champion(model.source_sha256)
-            self._engine = self._open_engine(model, champion.adapter if champion else None)
-            self.model, self.molt = model, champion.number if champion else 0
+            self._running = running(champion, model, settled=self._settings.settle)
+            self._engine = self._open_engine(*self._running)
+            self.model, self.molt, self._champion = model, champion.number if champion else 0, champion
             return [Notice(why, "warning")] if why else []
 
     def swap_if_changed(self) -> list[Event]:
         """Load the champion if another was promoted since last time; a molt that does not load changes nothing."""
         with self._lock:
             changed = self._registry.changed_at()
-            if self._engine is None or changed == self._swap_seen:
+            if self._engine is None or self.model is None or changed == self._swap_seen:
                 return []
             self._swap_seen = changed
             champion, why = self._registry.load_champion(self.base_sha256)
             events: list[Event] = [Notice(why, "warning")] if why else []
             old, new = self.molt, champion.number if champion else 0
-            if new == old:
+            model, adapter = running(champion, self.model, settled=self._settings.settle)
+            if new == old and (model.path, adapter) == (self._running[0].path, self._running[1]):
                 return events
             try:
-                self._engine.swap(champion.adapter if champion else None)
+                if model.path == self._running[0].path:
+                    self._engine.swap(adapter)
+                else:
+                    self._engine.move(model, adapter)
             except MoltingError as error:
                 return [*events, Notice(f"molt {new} could not be loaded ({error}); molt {old} goes on", "warning")]
-            self.molt = new
-            return [*events, Swapped(old, new)]
+            self._running, self.molt, self._champion = (model, adapter), new, champion
+            # A molt that only settled is the same one: nobody need be told.
+            return events if new == old else [*events, Swapped(old, new)]
 
     @property
     def context_tokens(self) -> int:

@@ -30,9 +30,9 @@ def write_gguf(
 ) -> int:
     """Write a transformers state dict as f16 GGUF ``target``; returns its bytes.
 
-    ``config`` is the student's transformers config. It is of the kind and widths of ``base``, a GGUF whose metadata and
+    ``config`` is its transformers config: of the kind and widths of ``base``, a GGUF whose metadata and
     tokenizer are kept; it may have fewer layers. A tied head needs no weight of its own. ``changes`` are metadata
-    (see Source.metadata). Errors: TrainingError when a weight has no place in the file, or the file's none in the state.
+    (see Source.metadata). Errors: TrainingError when a weight has no place in the file, or the state lacks one of it.
     """
     kind = config.model_type
     if kind not in STORED_AS_THEY_ARE:

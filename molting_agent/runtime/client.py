@@ -1,6 +1,7 @@
 """The engine as the rest of the program sees it: a worker process, started, listened to, and restarted when it dies."""
 
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -281,23 +282,51 @@ class EngineClient:
         adapter = str(self._adapter) if self._adapter else None
         self._result(self._send("swap", adapter=adapter, sha256=self._adapter_sha256))
 
+    def move(self, model: ModelFile, adapter: Path | None) -> None:
+        """A worker of its own opens the other file; the old one ends when that has answered, or else goes on."""
+        with self._requests:
+            self._ready()
+            if adapter is not None:
+                check_gguf(adapter)
+            before = self.model, self._adapter, self._adapter_sha256
+            worker = self._process, self._answers, self._opening, self._info
+            self.model, self._adapter, self._adapter_sha256 = model, adapter, sha256_file(adapter) if adapter else ""
+            try:
+                self._start()
+                self._ready()
+            except (EngineError, OSError) as error:
+                if self._process is not worker[0]:
+                    end(self._process)
+                self.model, self._adapter, self._adapter_sha256 = before
+                self._process, self._answers, self._opening, self._info = worker
+                if isinstance(error, OSError):
+                    raise EngineError(f"{model.path}: no process for it could be started ({error.strerror})") from None
+                raise
+            end(worker[0])
+
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._process.stdin:
-            self._process.stdin.close()
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        end(self._process)
 
     def __enter__(self) -> "EngineClient":
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Close a worker's stdin, at which it leaves; kill it when it takes too long."""
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):  # it is gone already, and something was still unsent
+            process.stdin.close()
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _raw(segments: Sequence[Segment]) -> list[list[Any]]:

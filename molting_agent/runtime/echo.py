@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from memory.errors import EngineError
+from molting_agent.runtime.models import ModelFile
 from molting_agent.runtime.protocol import Delta, Done, EngineInfo, Sampling, Score, Segment, SoftScore
 from molting_agent.runtime.template import CHATML
 
@@ -32,6 +33,7 @@ class EchoEngine:
         self.fail_next = False
         self.closed = False
         self.adapter: Path | None = None
+        self.moved_to: ModelFile | None = None
         self._cancelled = False
         self._context_tokens = context_tokens
         self._model_sha256 = model_sha256
@@ -133,6 +135,9 @@ class EchoEngine:
 
     def swap(self, adapter: Path | None) -> None:
         self.adapter = adapter
+
+    def move(self, model: ModelFile, adapter: Path | None) -> None:
+        self.moved_to, self.adapter = model, adapter
 
     def close(self) -> None:
         self.closed = True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # the chat opens without numpy
     import numpy as np
 
+    from molting_agent.runtime.models import ModelFile
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -162,6 +164,10 @@ class Engine(Protocol):
 
     def swap(self, adapter: Path | None) -> None:
         """Set or remove the LoRA adapter; what was evaluated under the old one is forgotten."""
+        ...
+
+    def move(self, model: "ModelFile", adapter: Path | None) -> None:
+        """Go on from another model file with another adapter; where that cannot be loaded, the old one stays."""
         ...
 
     def close(self) -> None:
