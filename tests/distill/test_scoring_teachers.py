@@ -297,6 +297,26 @@ def test_sentencepiece_spells_with_its_marks() -> None:
     assert spelt([], "") == []
 
 
+def test_the_stored_form_is_the_whole_teacher_at_any_temperature(engine: EngineClient, base: RuntimeTeacher) -> None:
+    """Mean KL from the real model's whole distribution: nothing at stored temperatures, under 2e-4 between them."""
+    from distill.signals.tensors import soft_targets_of
+
+    stored = soft_targets_of(base.score(TALK))
+    info = engine.info
+    segments = render(info.chat_template, TALK.messages, end_tokens=info.end_tokens, generate=False)
+    dense = engine.soft_targets(segments, k=49152)
+    logprobs_NV = torch.empty(len(dense.labels_N), 49152, dtype=torch.float64)
+    logprobs_NV.scatter_(1, torch.tensor(dense.ids_NK.astype(np.int64)), torch.tensor(dense.logprobs_NK).double())
+    for temperature, bound in [(1, 1e-5), *((t, 1e-6) for t in TEMPERATURES), *((t, 2e-4) for t in (1.1, 1.7, 2.5, 4))]:
+        said = stored.at(temperature)
+        whole_NV = torch.log_softmax(logprobs_NV / temperature, dim=1)
+        top_NK = whole_NV.gather(1, said.ids_NK)
+        tail_N = torch.log1p(-top_NK.exp().sum(1))
+        one = torch.cat([top_NK, tail_N[:, None]], 1)
+        other = torch.cat([said.logprobs_NK, said.tail_logprob_N[:, None]], 1)
+        assert float((one.exp() * (one - other)).sum(1).mean()) < bound, temperature
+
+
 def test_an_engine_cuts_as_itself_and_not_as_another(engine: EngineClient) -> None:
     assert cut_alike(engine_cut(engine), engine_cut(engine))
     assert not cut_alike(engine_cut(engine), engine_cut(EchoEngine()))

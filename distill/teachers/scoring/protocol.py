@@ -12,8 +12,9 @@ from memory.transcripts.model import Label
 from molting_agent.runtime.template import Message
 
 TOP_K = 32
-# What training may use: 1 is stored anyway, between these the tail is interpolated (see distill.losses.soft_targets).
-TEMPERATURES = (2.0, 3.0, 4.0, 5.0)
+# Denser near 1, where the tail is large and bends most: between any two of these, and 1, which needs no storing, the
+# interpolated teacher is within 2e-4 nats of the whole one (mean KL on the embedded model; 4e-3 without 1.25 and 1.5).
+TEMPERATURES = (1.25, 1.5, 2.0, 3.0, 5.0)
 UNSPELT = "its tokens do not spell the reply"
 
 
