@@ -18,16 +18,14 @@ from typing import Any
 from common import spread
 
 from distill.config import DistillConfig, load_config
-from distill.evaluate.base_voice import voice_of
-from distill.evaluate.cost import shape_of
-from distill.examination import examine
 from distill.judgement import figures_of
 from distill.reporter import Reporter
-from distill.run import JUDGE_CONTEXT_TOKENS, Run
+from distill.run import Run
+from distill.running import as_model
 from distill.school import train_student
+from distill.sides import Side, examine_sides
 from distill.state import StudentFolder
 from memory.home import Home
-from molting_agent.runtime.client import EngineClient
 
 
 def main() -> None:
@@ -71,10 +69,11 @@ def measure(home: Home, arm: str, seed: int, epochs: float, base: str) -> dict[s
     started = time.monotonic()
     trained = train_student(state, folder, run.model, home, reporter, name="candidate", later_s=0.0)
     train_s = time.monotonic() - started
-    with EngineClient(run.model, home=home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
-        voice = voice_of(engine, state.exam, config, home, reporter.check)
-        scores = examine(engine, folder.gguf, shape_of(run.model.path), state.exam, voice, config, reporter.check)
-    figures = figures_of(scores, config)
+    side = Side(arm, run.model, folder.gguf)
+    if config.student == "whole":
+        side = Side(arm, as_model(folder.gguf, run.model))
+    scores, _fresh = examine_sides([side], run.model, state.exam, config, home, on_item=reporter.check)
+    figures = figures_of(scores[arm], config)
     shutil.rmtree(folder.checkpoints, ignore_errors=True)
     return {
         "identity": figures["heldout"].value,

@@ -177,7 +177,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         f"{training['rows']} steps, {training['epochs']:.2g} epochs, {data['trained_tokens']} tokens with their "
         f"prompts in {minutes(measured['train_s'])}: {measured['train_tokens_per_s']:.0f} tokens/s, "
         f"{measured['precision']}. Judging took {minutes(measured['judge_s'])}.",
-        f"The adapter has {measured['adapter_bytes'] / 1e6:.1f} MB, {measured['trainable_parameters']} parameters.",
+        f"The student's file has {measured['adapter_bytes'] / 1e6:.1f} MB; "
+        f"{measured['trainable_parameters']:,} parameters were trained.",
         "",
         f"    loss {training['loss_first'] or 0:.2f} {curve} {training['loss_last'] or 0:.2f}",
         "",

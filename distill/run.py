@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,21 +12,21 @@ from typing import Any
 from distill import plan, report
 from distill.collect import collect
 from distill.config import DistillConfig
-from distill.evaluate.base_voice import voice_of
-from distill.evaluate.cost import shape_of
 from distill.evaluate.exam import exam_of
-from distill.examination import ScoreFile, Scores, examine, items_of
+from distill.examination import ScoreFile, Scores, items_of
 from distill.extras import older
-from distill.judgement import conclude
-from distill.manifest import ADAPTER_NAME, SCHEMA, describe_files, read_manifest, write_manifest
+from distill.judgement import CHAMPION, conclude
+from distill.manifest import ADAPTER_NAME, SCHEMA, WHOLE_NAME, describe_files, read_manifest, write_manifest
 from distill.registry import Registry
 from distill.reporter import Reporter
+from distill.running import as_model, running
 from distill.school import train_student
+from distill.sides import Side, examine_sides
 from distill.speed import Speed, keep_speed, read_speed
 from distill.state import RunFolder, RunState
 from distill.targets import learnt_keys
 from memory.errors import MoltError, TrainingError
-from memory.files import fsync_folder, sha256_file, write_atomic
+from memory.files import fsync_folder, write_atomic
 from memory.home import Home
 from molting_agent.runtime.client import EngineClient
 from molting_agent.runtime.models import ModelFile, resolve_model
@@ -188,8 +189,14 @@ class Run:
     def _judge(self, state: RunState, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """Score champion and students in the runtime, decide, and file the better student with the report."""
         champion, _why = self.registry.load_champion(self.base_sha256)
-        sides = {"champion": champion.adapter if champion else None}
-        sides |= {name: self.folder.student(name).gguf for name in state.students}
+        model, adapter = running(champion, self.model, settled=False)
+        sides = [Side(CHAMPION, model, adapter)]
+        for name in state.students:
+            folder = self.folder.student(name)
+            whole = state.config.student == "whole"
+            sides.append(
+                Side(name, as_model(folder.gguf, self.model) if whole else self.model, None if whole else folder.gguf)
+            )
         started = time.monotonic()
         scores, fresh = self._scores(state, sides)
         judge_s = time.monotonic() - started
@@ -208,43 +215,35 @@ class Run:
             keep_speed(self.home.training_dir, self.base_sha256, speed)
         return built
 
-    def _scores(self, state: RunState, sides: dict[str, Path | None]) -> tuple[dict[str, Scores], int]:
+    def _scores(self, state: RunState, sides: Sequence[Side]) -> tuple[dict[str, Scores], int]:
         """Each side's scores, and how many items were examined now: a resumed run examines nothing twice."""
-        file, exam, config = ScoreFile(self.folder.scores), state.exam, state.config
-        items = items_of(exam, config)
-        total = len(exam.learnt) + len(sides) * items
-        started, done, fresh = time.monotonic(), 0, 0
+        total = len(state.exam.learnt) + len(sides) * items_of(state.exam, state.config)
+        started, done = time.monotonic(), 0
+
+        def on_side(name: str) -> None:
+            what = "asking the base what it would say" if name == "base" else f"examining the {name}"
+            self.reporter.phase("judging", what, step=done, steps=total)
 
         def on_item() -> None:
-            nonlocal done, fresh
+            nonlocal done
             self.reporter.check()
             done += 1
-            fresh += 1
-            rate = (time.monotonic() - started) / fresh
+            rate = (time.monotonic() - started) / done
             self.reporter.step((), step=done, steps=total, eta_s=rate * max(0, total - done))
 
-        scores: dict[str, Scores] = {}
-        shape = shape_of(self.model.path)
-        with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
-            self.reporter.phase("judging", "what the base says to the training questions", step=0, steps=total)
-            voice = voice_of(engine, exam, config, self.home, on_item)
-            for number, (side, path) in enumerate(sides.items()):
-                done = len(exam.learnt) + number * items
-                key = sha256_file(path) if path else ""
-                found = file.get(key)
-                if found is None:
-                    self.reporter.phase("judging", f"examining the {side}", step=done, steps=total)
-                    found = examine(engine, path, shape, exam, voice, config, on_item)
-                    file.put(key, found)
-                scores[side] = found
-        return scores, fresh
+        file = ScoreFile(self.folder.scores)
+        return examine_sides(
+            sides, self.model, state.exam, state.config, self.home, file, on_side=on_side, on_item=on_item
+        )
 
     def _file(self, state: RunState, built: dict[str, Any], chosen: str) -> None:
         """Complete the molt's folder with the chosen student and give it its place by one rename."""
         folder, student = self.folder.molt, self.folder.student(chosen)
         folder.mkdir(exist_ok=True)
-        shutil.copy(student.gguf, folder / ADAPTER_NAME)
-        shutil.copytree(student.peft, folder / "adapter", dirs_exist_ok=True)
+        whole = state.config.student == "whole"
+        shutil.copy(student.gguf, folder / (WHOLE_NAME if whole else ADAPTER_NAME))
+        if not whole:
+            shutil.copytree(student.peft, folder / "adapter", dirs_exist_ok=True)
         write_atomic(folder / "report.json", json.dumps(built, ensure_ascii=False, indent=1) + "\n")
         write_atomic(folder / "report.md", report.to_markdown(built) + "\n")
         names = sorted(

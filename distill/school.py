@@ -38,8 +38,10 @@ def train_student(
     if done is not None and folder.gguf.exists():
         return done
     from distill.export.adapter import export_adapter
+    from distill.export.whole import write_gguf
     from distill.student import faster_dtype
     from distill.students.choose import make_student
+    from distill.students.whole import runnable_state
     from distill.trainer import Watch, make_trainer, whole_checkpoint
 
     config = state.config
@@ -84,8 +86,11 @@ def train_student(
     if watch.cancelled:
         raise Stopped
     reporter.phase("exporting", "writing the adapter")
-    student.model.save_pretrained(folder.peft)
-    size = export_adapter(folder.peft, folder.gguf, student.base.config, name=f"molt {state.molt}")
+    if config.student == "whole":
+        size = write_gguf(runnable_state(student), student.base.config, model.path, folder.gguf)
+    else:
+        student.model.save_pretrained(folder.peft)
+        size = export_adapter(folder.peft, folder.gguf, student.base.config, name=f"molt {state.molt}")
     speed = reporter.progress.tokens_per_s
     measured = {
         "train_s": sum(tokens) / speed if speed else 0.0,

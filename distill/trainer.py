@@ -251,7 +251,9 @@ def _loads(path: Path) -> bool:
 
     try:
         state = TrainerState.load_from_json(str(path / "trainer_state.json"))
-        weights = load_file(path / "adapter_model.safetensors")
+        adapter = path / "adapter_model.safetensors"
+        # A student that is trained whole has its weights in transformers' own file.
+        weights = load_file(adapter if adapter.exists() else path / "model.safetensors")
         torch.load(path / "optimizer.pt", weights_only=True, map_location="cpu")
         torch.load(path / "scheduler.pt", weights_only=True)
     except Exception:  # whatever a damaged file makes its reader raise
