@@ -1,18 +1,22 @@
 """Students trained whole and students cut in layers: their gradients, their layers, and what is written of them."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
+import llama_cpp
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_llama import tiny_config
+from tiny_llama import make_pair, tiny_config
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from distill.attention import NAME, register
 from distill.config import DistillConfig, from_dict
 from distill.dataset import Example
+from distill.export.whole import write_gguf
 from distill.objective import RowSignals, row_loss
 from distill.rows import IGNORED, pack, schedule
 from distill.student import Student
@@ -133,6 +137,25 @@ def test_a_whole_student_learns_with_all_its_weights(tmp_path: Path, tied: bool)
         torch.testing.assert_close(loaded(ids).logits[0], hidden_SH @ student.head_VH.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("keep", [0, 2])
+def test_a_whole_student_runs_as_it_was_trained(tmp_path: Path, prepared_models: Path, keep: int) -> None:
+    """All layers, or a cut: trained, written as GGUF, and read by llama.cpp with the same logits."""
+    base = make_pair(tmp_path / "base", next(prepared_models.glob("*.gguf")), tied=True).model.path
+    config = replace(CONFIG, keep_layers=keep)
+    student = make_student(base, config)
+    train(student, tmp_path / "checkpoints")
+    size = write_gguf(runnable_state(student), student.base.config, base, tmp_path / "model.gguf")
+    ids = [*PREFIX, *examples()[0].tokens]
+    with torch.no_grad():
+        torch_SV = (student.model(torch.tensor([ids])).logits[0] @ student.head_VH.T).numpy()
+    llama = llama_cpp.Llama(str(tmp_path / "model.gguf"), logits_all=True, n_ctx=64, verbose=False)
+    llama.eval(ids)
+    llama_SV = llama.scores[: len(ids)].copy()
+    llama.close()
+    assert (torch_SV * llama_SV).sum() / np.linalg.norm(torch_SV) / np.linalg.norm(llama_SV) > 0.999
+    assert 2 * student.trainable_parameters < size < 2 * student.trainable_parameters + 400_000  # f16 and the words
+
+
 @pytest.mark.slow
 def test_a_cut_of_the_embedded_model_is_trained_whole(prepared_models: Path) -> None:
     config = from_dict({"student": "whole", "keep_layers": 15})
@@ -140,7 +163,8 @@ def test_a_cut_of_the_embedded_model_is_trained_whole(prepared_models: Path) -> 
     assert len(student.base.model.layers) == 15
     assert student.base.model.layers[0].mlp.up_proj.weight.dtype is torch.float32
     assert student.head_VH is student.base.model.embed_tokens.weight
-    assert student.trainable_parameters == sum(p.numel() for p in student.model.parameters())
+    assert student.trainable_parameters == 134_515_008 - 15 * 3_540_096
+    assert optimizer_bytes(student, config) == 8 * student.trainable_parameters
 
 
 @pytest.mark.parametrize(
