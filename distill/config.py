@@ -144,7 +144,7 @@ class DistillConfig:
     """At most so many memories with such a question, as ``[memory] k`` has it."""
     memory_tokens: int = 400
     """And at most so many tokens of them, as ``[memory] budget_tokens`` has it."""
-    reading_share: float = 0.0
+    reading_share: float = 1.5
     """Lessons in reading memories, made up anew in each epoch, for each conversation that is learnt."""
     twin: bool = True
     """Train the hard-label twin (same data, steps and seed) whenever another loss is used, and keep the better."""
@@ -208,7 +208,7 @@ class DistillConfig:
     def soft(self) -> bool:
         """Whether anything but the hard labels shapes the loss, so that the hard-label twin is another model."""
         matched = self.soft_weight > 0 or self.likelihood_weight > 0 or self.uses_layers
-        return matched or self.anchor_weight > 0 or self.rationale != "off"
+        return matched or self.anchor_weight > 0 or self.rationale != "off" or self.preference_epochs > 0
 
     def hard_label_twin(self) -> "DistillConfig":
         """The same training on the replies as they stand, nothing else."""
@@ -224,6 +224,7 @@ class DistillConfig:
             attention_weight=0.0,
             value_relation_weight=0.0,
             anchor_weight=0.0,
+            preference_epochs=0.0,
         )
 
 

@@ -33,6 +33,8 @@ class Plan:
     lessons: int = 0
     explained: int = 0
     students: int = 1
+    pairs: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def total_s(self) -> float:
@@ -58,6 +60,9 @@ class Plan:
             lines.append(f"Beside them {self.lessons} lessons in reading memories and {self.explained} rationales.")
         if self.students > 1:
             lines.append("Its hard-label twin is trained too, in the same time again; the better one is the candidate.")
+        if self.pairs:
+            lines.append(f"Then from {self.pairs} preference pairs.")
+        lines += self.notes
         if self.missing:
             lines.append(too_little(self))
         lines += [f"Left out: {count} ({reason})." for reason, count in self.left_out.items()]

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from distill import plan, report
-from distill.collect import collect
+from distill.collect import Collected, collect
 from distill.config import DistillConfig
 from distill.evaluate.exam import exam_of
 from distill.examination import ScoreFile, Scores, items_of
 from distill.extras import older
 from distill.judgement import CHAMPION, conclude
 from distill.manifest import ADAPTER_NAME, SCHEMA, WHOLE_NAME, describe_files, read_manifest, write_manifest
+from distill.pair_lessons import PairLesson, pair_cost_tokens, pair_lessons, too_few_pairs
 from distill.registry import Registry
 from distill.reporter import Reporter
 from distill.running import as_model, running
@@ -58,7 +59,11 @@ class Run:
         self.reporter.phase("collecting", "reading conversations")
         with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
             collected = collect(self.home, engine, config)
+            pairs, judged_pairs = self._pairs(collected, engine, config)
         self.reporter.check()
+        short = too_few_pairs(len(pairs), config)
+        if short:
+            pairs = judged_pairs = []
         learnt = learnt_keys(self.registry, self.base_sha256)
         kept = older(collected.examples, learnt, config.older_share)
         if fewer := len(collected.examples) - len(kept):
@@ -80,6 +85,10 @@ class Run:
             extras=collected.extras,
             students=students,
         )
+        made = replace(made, pairs=len(pairs), notes=(short,) if short else ())
+        if pairs:
+            tokens = pair_cost_tokens(pairs, [len(prefix) for prefix in collected.prefixes], config)
+            made = replace(made, train_s=made.train_s + tokens / speed.train_tokens_per_s)
         state = RunState(
             molt=self.registry.next_number(),
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,10 +105,22 @@ class Run:
             rows=tuple(rows),
             plan=made.to_dict(),
             minutes=minutes,
+            pairs=tuple(pairs),
+            heldout_pairs=tuple(judged_pairs),
         )
         words = zip([*collected.examples, *collected.extras], [*collected.parts, *collected.extra_parts], strict=True)
         self._words = {id(example): dialogue for example, dialogue in words}
         return made, state
+
+    @staticmethod
+    def _pairs(
+        collected: Collected, engine: EngineClient, config: DistillConfig
+    ) -> tuple[list[PairLesson], list[PairLesson]]:
+        """The preference pairs to learn and to judge by; none where preferences are not learnt."""
+        if not config.preference_epochs:
+            return [], []
+        heldout = {dialogue.conversation for dialogue in collected.heldout}
+        return pair_lessons(collected.pairs, heldout, engine, config)
 
     def begin(self, config: DistillConfig, minutes: float | None) -> RunState:
         """Prepare and write the plan down. Killed while the teacher scores, it begins again and finds what was scored.

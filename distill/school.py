@@ -39,6 +39,7 @@ def train_student(
         return done
     from distill.export.adapter import export_adapter
     from distill.export.whole import write_gguf
+    from distill.preference import replies_learnt
     from distill.student import faster_dtype
     from distill.students.choose import make_student
     from distill.students.whole import runnable_state
@@ -77,14 +78,18 @@ def train_student(
         )
 
     watch = Watch(config.checkpoint_s, on_step, lambda: reporter.stopping)
-    trainer = make_trainer(
-        student, state.rows, state.examples, state.prefixes, config, folder.checkpoints, watch, signals, layers
-    )
-    resumed = f" from step {len(losses)}" if losses else ""
-    reporter.phase("training", f"{who}: {len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if watch.cancelled:
-        raise Stopped
+    parts: dict[str, list[float]] = {}
+    if not (state.pairs and replies_learnt(folder.preference)):
+        trainer = make_trainer(
+            student, state.rows, state.examples, state.prefixes, config, folder.checkpoints, watch, signals, layers
+        )
+        resumed = f" from step {len(losses)}" if losses else ""
+        reporter.phase("training", f"{who}: {len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if watch.cancelled:
+            raise Stopped
+        parts = _parts(trainer.state.log_history)
+    preference = _prefer(student, state, folder, reporter) if state.pairs else {}
     reporter.phase("exporting", "writing the adapter")
     if config.student == "whole":
         size = write_gguf(runnable_state(student), student.base.config, model.path, folder.gguf)
@@ -100,9 +105,26 @@ def train_student(
         "adapter_bytes": size,
         "base_bytes": model.bytes,
         "losses": losses,
-        "loss_parts": _parts(trainer.state.log_history),
+        "loss_parts": parts,
+        "preference": preference,
     }
     write_atomic(folder.curve, json.dumps(measured))
+    return measured
+
+
+def _prefer(student: "Student", state: RunState, folder: StudentFolder, reporter: Reporter) -> dict[str, Any]:
+    """Teach the preference pairs to a student that has learnt the replies. Errors: Stopped."""
+    from distill.preference import prefer
+    from distill.trainer import Watch
+
+    def on_step(step: int, loss: float, _step_s: float) -> None:
+        reporter.step((), loss=loss, message=f"preference pairs, step {step}")
+
+    reporter.phase("training", f"{len(state.pairs)} preference pairs")
+    watch = Watch(state.config.checkpoint_s, on_step, lambda: reporter.stopping)
+    measured = prefer(student, state.pairs, state.heldout_pairs, state.prefixes, state.config, folder.preference, watch)
+    if watch.cancelled:
+        raise Stopped
     return measured
 
 

@@ -12,18 +12,21 @@ from distill.dataset import Example
 from distill.dialogue import Dialogue
 from distill.evaluate.exam import Exam, exam_from
 from distill.manifest import ADAPTER_NAME
+from distill.pair_lessons import PairLesson
 from distill.rows import Row
 from distill.targets import Target
 from memory.errors import TrainingError
 from memory.files import write_atomic
 
 STATE_NAME = "run.json"
-SCHEMA = 3
+SCHEMA = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
     """What was decided before training. ``prefixes`` are the token ids of the full identity and of the short prompt.
+
+    ``pairs`` are learnt after the replies; () where preferences are not, or too few.
 
     ``signal_keys`` and ``anchor_keys`` name for each example the signals of its replies in the store; () where none.
     """
@@ -41,6 +44,8 @@ class RunState:
     signal_keys: tuple[tuple[str, ...], ...] = ()
     anchor_keys: tuple[tuple[str, ...], ...] = ()
     scored: Mapping[str, Any] = field(default_factory=dict)
+    pairs: tuple[PairLesson, ...] = ()
+    heldout_pairs: tuple[PairLesson, ...] = ()
 
     @property
     def system(self) -> str:
@@ -67,7 +72,8 @@ class RunState:
             return self
         explained = {index for index, example in enumerate(self.examples) if example.task == "explain"}
         rows = [replace(row, examples=tuple(i for i in row.examples if i not in explained)) for row in self.rows]
-        return replace(self, config=self.config.hard_label_twin(), rows=tuple(row for row in rows if row.examples))
+        rows = [row for row in rows if row.examples]
+        return replace(self, config=self.config.hard_label_twin(), rows=tuple(rows), pairs=(), heldout_pairs=())
 
     @property
     def targets(self) -> list[Target]:
@@ -85,6 +91,7 @@ class StudentFolder:
         self.peft = path / "adapter"
         self.gguf = path / ADAPTER_NAME
         self.curve = path / "curve.json"
+        self.preference = path / "preference"
 
 
 class RunFolder:
@@ -145,6 +152,8 @@ def _state(values: dict[str, Any]) -> RunState:
             "signal_keys": tuple(tuple(keys) for keys in values["signal_keys"]),
             "anchor_keys": tuple(tuple(keys) for keys in values["anchor_keys"]),
             "rows": tuple(Row(item["prefix"], tuple(item["examples"]), item["epoch"]) for item in values["rows"]),
+            "pairs": tuple(PairLesson.from_dict(item) for item in values["pairs"]),
+            "heldout_pairs": tuple(PairLesson.from_dict(item) for item in values["heldout_pairs"]),
             "exam": exam_from(values["exam"]),
         }
     )
