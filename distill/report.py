@@ -179,6 +179,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         f"{measured['precision']}. Judging took {minutes(measured['judge_s'])}.",
         f"The student's file has {measured['adapter_bytes'] / 1e6:.1f} MB; "
         f"{measured['trainable_parameters']:,} parameters were trained.",
+        *_preference(measured.get("preference") or {}),
         "",
         f"    loss {training['loss_first'] or 0:.2f} {curve} {training['loss_last'] or 0:.2f}",
         "",
@@ -206,6 +207,21 @@ def _teachers(scored: Mapping[str, Any]) -> list[str]:
             )
         lines += [f"{line}.", ""]
     return ["## Teachers", "", *lines] if lines else []
+
+
+def _preference(learnt: Mapping[str, Any]) -> list[str]:
+    """What the preference pairs did, where they were learnt."""
+    if not learnt:
+        return []
+    lines = []
+    for side, name in (("pairs", "learnt"), ("heldout_pairs", "held out")):
+        if side in learnt["before"]:
+            before, after = learnt["before"][side], learnt["after"][side]
+            lines.append(
+                f"{before['pairs']} preference pairs {name}, {learnt['steps']} steps: the wanted reply was likelier "
+                f"in {before['preferred_share']:.0%}, now in {after['preferred_share']:.0%}."
+            )
+    return lines
 
 
 def _one_line(text: str) -> str:
