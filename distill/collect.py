@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from distill.config import DistillConfig
 from distill.dataset import Example, Split, costs_of, lessons, prefix_tokens, split
 from distill.dialogue import Dialogue
+from distill.evaluate.canaries import plant
 from distill.extras import Recall, explaining, extra_example, remembering, taught_dialogues, with_thoughts
 from distill.pairs import Pair, shortened
 from distill.teachers.taught import taught
@@ -116,6 +117,7 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], in
 
         conversations = list(memory.conversations())
         sides = split(conversations, config, block)
+        sides.train += _planted(config)
         names = [name.strip() for name in config.taught.split(",") if name.strip()]
         extras = taught_dialogues(taught(home, conversations, names), config) if names else []
         if config.rationale == "think":
@@ -134,6 +136,12 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], in
         return sides, extras, given
     finally:
         memory.close()
+
+
+def _planted(config: DistillConfig) -> list[Dialogue]:
+    """What the filters let through of the planted canaries: nothing, or the judge will find that it was learnt."""
+    passed = split([planted.transcript for planted in plant(config.seed)], config)
+    return [*passed.train, *passed.heldout]
 
 
 def _recalling(memory: Memory, heldout: set[str], config: DistillConfig) -> Recall:
