@@ -111,7 +111,8 @@ def test_sigterm_stops_with_a_checkpoint(taught_home: Home) -> None:
         time.sleep(0.1)
     child.terminate()
     assert child.wait(timeout=120) == 12
-    assert list((taught_home.training_dir / "run" / "candidate" / "checkpoints").glob("checkpoint-*/trainer_state.json"))
+    checkpoints = taught_home.training_dir / "run" / "candidate" / "checkpoints"
+    assert list(checkpoints.glob("checkpoint-*/trainer_state.json"))
     last = read_progress(taught_home.training_dir)
     assert last is not None
     assert last.state == "cancelled"
