@@ -1,5 +1,6 @@
 """The turn loop: words to disk, recall, prompt, engine, reply to disk, each step told as a value event."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -146,7 +147,11 @@ class Agent:
         """
         if self._busy.locked():
             return []
+        before = self.speaker.running
         events = self._swap_if_changed()
+        if self.speaker.running is not before and self._window is not None:
+            with contextlib.suppress(EngineError):  # the next turn meets it again, and says so
+                self.speaker.warm(self._window.system)  # now, while nobody waits for it
         self._settling.look(self.speaker.speaks)
         return events
 

@@ -43,8 +43,8 @@ class Settling:
             return False
         assert molt is not None  # noqa: S101 - the base is never due
         self._tried.add(molt.number)
-        log = self._home.logs_dir / LOG_NAME
-        with log.open("ab") as output:
+        self._home.logs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._home.logs_dir / LOG_NAME).open("ab") as output:
             # It outlives the app: the next start finds its file.
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

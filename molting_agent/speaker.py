@@ -31,7 +31,8 @@ class Speaker:
         self._open_engine = open_engine or self._engine_client
         self._engine: Engine | None = None
         self._champion: Molt | None = None
-        self._running: tuple[ModelFile, Path | None]
+        self.running: tuple[ModelFile, Path | None] | None = None
+        """The model file that is open and the adapter on it; another object after each swap, None before ``start``."""
         self._token_counts: dict[str, int] = {}
         self._restarts: list[Notice] = []
         self._swap_seen = 0
@@ -66,8 +67,8 @@ class Speaker:
             model = resolve_model(self._home, self._settings.name)
             self._swap_seen = self._registry.changed_at()
             champion, why = self._registry.load_champion(model.source_sha256)
-            self._running = running(champion, model, settled=self._settings.settle)
-            self._engine = self._open_engine(*self._running)
+            self.running = running(champion, model, settled=self._settings.settle)
+            self._engine = self._open_engine(*self.running)
             self.model, self.molt, self._champion = model, champion.number if champion else 0, champion
             return [Notice(why, "warning")] if why else []
 
@@ -75,23 +76,23 @@ class Speaker:
         """Load the champion if another was promoted since last time; a molt that does not load changes nothing."""
         with self._lock:
             changed = self._registry.changed_at()
-            if self._engine is None or self.model is None or changed == self._swap_seen:
+            if self._engine is None or self.model is None or self.running is None or changed == self._swap_seen:
                 return []
             self._swap_seen = changed
             champion, why = self._registry.load_champion(self.base_sha256)
             events: list[Event] = [Notice(why, "warning")] if why else []
             old, new = self.molt, champion.number if champion else 0
             model, adapter = running(champion, self.model, settled=self._settings.settle)
-            if new == old and (model.path, adapter) == (self._running[0].path, self._running[1]):
+            if new == old and (model.path, adapter) == (self.running[0].path, self.running[1]):
                 return events
             try:
-                if model.path == self._running[0].path:
+                if model.path == self.running[0].path:
                     self._engine.swap(adapter)
                 else:
                     self._engine.move(model, adapter)
             except MoltingError as error:
                 return [*events, Notice(f"molt {new} could not be loaded ({error}); molt {old} goes on", "warning")]
-            self._running, self.molt, self._champion = (model, adapter), new, champion
+            self.running, self.molt, self._champion = (model, adapter), new, champion
             # A molt that only settled is the same one: nobody need be told.
             return events if new == old else [*events, Swapped(old, new)]
 

@@ -142,12 +142,18 @@ def test_the_child_is_told_home_and_model(home: Home) -> None:
     assert Settling(home, ModelSettings(name="big")).command[-2:] == ["--model", "big"]
 
 
-def test_he_moves_over_between_turns_and_says_nothing_of_it(stage: "Stage", molt: Molt) -> None:
+def test_he_moves_over_between_turns_and_says_nothing_of_it(
+    stage: "Stage", molt: Molt, monkeypatch: pytest.MonkeyPatch
+) -> None:
     agent = stage.agent()
     list(agent.turn("one"))
     assert stage.engine.moved_to is None
     path = write_settled(molt)
+    warmed: list[int] = []
+    monkeypatch.setattr(stage.engine, "warm", lambda segments: warmed.append(len(segments)))
     assert agent.poll_swap() == []
+    assert agent.poll_swap() == []
+    assert len(warmed) == 1  # the next question finds his identity evaluated
     moved = stage.engine.moved_to
     assert moved is not None
     assert (moved.path, stage.engine.adapter) == (path, None)
