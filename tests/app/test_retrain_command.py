@@ -95,7 +95,7 @@ def test_bad_use_is_one_line(home: Home, arguments: list[str], says: str) -> Non
 def test_ctrl_c_in_a_pipe_stops_it_with_a_checkpoint(home: Home, tmp_path: Path) -> None:
     create_home(home)
     children = Children(home, tmp_path)
-    child = json.dumps(children.command(steps=99))
+    child = json.dumps(children.command(steps=2000))
     command = [sys.executable, "-c", COMMAND, child, str(home.root)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

@@ -49,7 +49,8 @@ def test_the_answer_stands_in_the_block_and_in_the_reply(seed: int) -> None:
     for value in lesson.key:
         assert value.casefold() in lesson.block.casefold()
         assert value.casefold() in lesson.reply.casefold()
-        assert value.casefold() not in lesson.question.casefold()
+        # As a word: "ten" stands in "often" without giving anything away.
+        assert not re.search(rf"\b{re.escape(value.casefold())}\b", lesson.question.casefold())
     assert not says_unknown(canonical(lesson.reply))
     assert "{" not in lesson.block + lesson.question + lesson.reply
 

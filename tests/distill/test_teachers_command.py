@@ -208,7 +208,7 @@ def test_the_local_model_answers_private_questions_too(home: Home) -> None:
 
 def test_what_is_wrong_is_one_line(taught_home: Home, server: StandIn) -> None:
     configure(taught_home, server)
-    assert "there is no teacher nobody; there are: embedded, far, logs" in teach(
+    assert "there is no teacher nobody; there are: anchor, embedded, far, logs, self" in teach(
         taught_home, "--teacher", "nobody", code=2
     )
     assert "--only-prompts needs --prompts" in teach(taught_home, "--teacher", "logs", "--only-prompts", code=2)
