@@ -15,6 +15,7 @@ from distill.commands.settle import settle
 from distill.commands.signals import signals
 from distill.commands.teach import teach
 from distill.config import DistillConfig, load_config
+from distill.processes import Processes, join
 from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED, EXIT_REJECTED, EXIT_TOO_LITTLE
 from distill.reporter import Reporter, Stopped
 from memory.errors import MoltingError, TrainingError
@@ -59,16 +60,20 @@ def train(
 ) -> None:
     """Retrain: collect, train, export, judge, and promote if better. An interrupted run is gone on with.
 
-    Exit codes: 0 promoted, 10 not promoted, 11 too little to learn from, 12 stopped (resumable), 1 failed.
+    Exit codes: 0 promoted, 10 not promoted, 11 too little to learn from, 12 stopped (resumable), 1 failed. Over
+    several processes: accelerate launch --config_file distill/accelerate/ddp.yaml -m distill train ... (0 when judged).
     """
     home = Home(home_dir)
     try:
         config = load_config(recipe, settings)
+        processes = join()
+        if not processes.main:
+            sys.exit(_help_training(home, model, processes))
         home.training_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with file_lock(home.training_dir / "lock", blocking=False) as free:
             if not free:
                 raise TrainingError("a retraining is under way in this home already; watch it: molt retrain")
-            code = _train(home, config, minutes, model, _how(resume, fresh), plan_only, as_json)
+            code = _train(home, config, minutes, model, _how(resume, fresh), plan_only, as_json, processes)
     except MoltingError as error:
         click.echo(f"distill: {error}", err=True)
         code = error.exit_code
@@ -83,19 +88,40 @@ def _how(resume: bool, fresh: bool) -> str:
     return "resume" if resume else "fresh" if fresh else "either"
 
 
+def _help_training(home: Home, model: str, processes: Processes) -> int:
+    """The part of a process beside the main one; its words are the main one's, so it says nothing itself."""
+    from distill.lesson import help_training
+    from molting_agent.runtime.models import resolve_model
+
+    try:
+        with redirect_stdout(sys.stderr):
+            help_training(resolve_model(home, model), home, processes)
+    except Stopped:
+        return EXIT_CANCELLED
+    return EXIT_PROMOTED
+
+
 def _train(
-    home: Home, config: DistillConfig, minutes: float | None, model: str, how: str, plan_only: bool, as_json: bool
+    home: Home,
+    config: DistillConfig,
+    minutes: float | None,
+    model: str,
+    how: str,
+    plan_only: bool,
+    as_json: bool,
+    processes: Processes,
 ) -> int:
     from distill.run import Run, TooLittle
 
     # A plan changes nothing: an interrupted run stays what progress.json says it is.
     reporter = Reporter(None if plan_only else home.training_dir)
     try:
-        run = Run(home, reporter, model_name=model)
+        run = Run(home, reporter, model_name=model, processes=processes)
         # Libraries print what they like; only the result goes to stdout.
         with redirect_stdout(sys.stderr):
             if plan_only:
                 made, _state = run.plan(config, minutes)
+                processes.share()
             else:
                 goes_on = how == "resume" or (how == "either" and run.folder.exists)
                 state = run.resume() if goes_on else run.begin(config, minutes)
@@ -117,7 +143,8 @@ def _train(
     click.echo(
         _json(built) if as_json else "\n".join([f"Molt {built['molt']}: {verdict['verdict']}.", *verdict["reasons"]])
     )
-    return EXIT_PROMOTED if verdict["verdict"] == "promoted" else EXIT_REJECTED
+    # The launcher takes any other code for a crash of this process.
+    return EXIT_PROMOTED if verdict["verdict"] == "promoted" or processes.count > 1 else EXIT_REJECTED
 
 
 def _json(values: dict[str, Any]) -> str:

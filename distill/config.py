@@ -208,7 +208,8 @@ class DistillConfig:
     def soft(self) -> bool:
         """Whether anything but the hard labels shapes the loss, so that the hard-label twin is another model."""
         matched = self.soft_weight > 0 or self.likelihood_weight > 0 or self.uses_layers
-        return matched or self.anchor_weight > 0 or self.rationale != "off" or self.preference_epochs > 0
+        later = self.preference_epochs > 0 or self.on_policy_steps > 0
+        return matched or later or self.anchor_weight > 0 or self.rationale != "off"
 
     def hard_label_twin(self) -> "DistillConfig":
         """The same training on the replies as they stand, nothing else."""
@@ -225,6 +226,8 @@ class DistillConfig:
             value_relation_weight=0.0,
             anchor_weight=0.0,
             preference_epochs=0.0,
+            on_policy_teacher="",
+            on_policy_steps=0,
         )
 
 

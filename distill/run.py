@@ -18,6 +18,7 @@ from distill.extras import older
 from distill.judgement import CHAMPION, conclude
 from distill.manifest import ADAPTER_NAME, SCHEMA, WHOLE_NAME, describe_files, read_manifest, write_manifest
 from distill.pair_lessons import PairLesson, pair_cost_tokens, pair_lessons, too_few_pairs
+from distill.processes import ALONE, Processes
 from distill.registry import Registry
 from distill.reporter import Reporter
 from distill.running import as_model, running
@@ -42,9 +43,10 @@ class TooLittle(TrainingError):  # noqa: N818 - an outcome with its own exit cod
 class Run:
     """One retraining of a home. The caller holds the home's training lock."""
 
-    def __init__(self, home: Home, reporter: Reporter, *, model_name: str = "") -> None:
+    def __init__(self, home: Home, reporter: Reporter, *, model_name: str = "", processes: Processes = ALONE) -> None:
         self.home = home
         self.reporter = reporter
+        self.processes = processes
         self.registry = Registry(home.molts_dir)
         self.folder = RunFolder(home.training_dir)
         self.model: ModelFile = resolve_model(home, model_name)
@@ -157,8 +159,9 @@ class Run:
         """Train, export, judge and file the molt; returns its report. Errors: Stopped, TrainingError."""
         state = self._renumbered(state)
         filed = self._filed(state)
+        measured = self._train(state) if filed is None else {}
+        self.processes.share()  # the others may go: what follows is done by one
         if filed is None:
-            measured = self._train(state)
             self.reporter.check()
             filed = self._judge(state, measured)
         self._promote(state)
@@ -203,6 +206,7 @@ class Run:
                 self.reporter,
                 name=name,
                 later_s=later_s,
+                processes=self.processes,
             )
             self.reporter.check()
         return measured

@@ -2,21 +2,16 @@
 
 import json
 import statistics
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from distill.config import DistillConfig
-from distill.reporter import Reporter, Stopped
+from distill.lesson import Lesson, learn
+from distill.processes import ALONE, Processes
+from distill.reporter import Reporter
 from distill.state import RunState, StudentFolder
 from memory.files import write_atomic
 from memory.home import Home
-from molting_agent.runtime.models import ModelFile, resolve_model
-
-if TYPE_CHECKING:
-    from distill.layer_teacher import LayerTeacher
-    from distill.row_signals import ExampleSignals
-    from distill.student import Student
+from molting_agent.runtime.models import ModelFile
 
 
 def train_student(
@@ -28,6 +23,7 @@ def train_student(
     *,
     name: str,
     later_s: float,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Train and export; returns what was measured. Done already: only what was measured.
 
@@ -41,25 +37,25 @@ def train_student(
     from distill.export.whole import write_gguf
     from distill.preference import replies_learnt
     from distill.student import faster_dtype
-    from distill.students.choose import make_student
     from distill.students.whole import runnable_state
-    from distill.trainer import Watch, make_trainer, whole_checkpoint
+    from distill.trainer import whole_checkpoint
 
-    config = state.config
+    config, rows = state.config, len(state.rows)
     who = "the student" if name == "candidate" else "its hard-label twin"
-    reporter.phase("training", f"loading {who}", step=0, steps=len(state.rows), molt=state.molt)
-    dtype = faster_dtype(model.path, config.precision)
-    if config.threads:
-        import torch
-
-        torch.set_num_threads(config.threads)
-    student = make_student(model.path, config, dtype)
-    spoken_of = config.teacher or config.anchor_weight or config.rationale == "two-task"
-    signals = _signals(state, home) if spoken_of else {}
-    layers = _layers(student, config, model, home)
+    tokens = [
+        sum(state.row_tokens(state.rows[index]) for index in processes.rows_of(step, rows))
+        for step in range(processes.steps(rows))
+    ]
+    reporter.phase("training", f"loading {who}", step=0, steps=len(tokens), molt=state.molt)
     checkpoint = whole_checkpoint(folder.checkpoints)
+    # A later stage that has begun brings the student along: the rows need not be learnt again.
+    rows_learnt = bool(state.pairs) and replies_learnt(folder.preference)
+    rows_learnt = rows_learnt or whole_checkpoint(folder.own_replies) is not None
+    precision = str(faster_dtype(model.path, config.precision)).removeprefix("torch.")
+    lesson = Lesson(state, folder, precision, checkpoint, rows_learnt)
     losses, seconds = _curve_so_far(checkpoint), []
-    tokens = [state.row_tokens(row) for row in state.rows]
+    resumed = f" from step {len(losses)}" if losses else ""
+    reporter.phase("training", f"{who}: {len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
 
     def on_step(step: int, loss: float, step_s: float) -> None:
         losses.append(loss)
@@ -71,83 +67,35 @@ def train_student(
             losses,
             step=step,
             loss=loss,
-            epoch=state.rows[step - 1].epoch + 1,
+            epoch=state.rows[processes.rows_of(step - 1, rows)[0]].epoch + 1,
             tokens_per_s=speed,
             eta_s=sum(tokens[step:]) / speed + later_s,
             message=f"{'' if name == 'candidate' else 'hard-label twin, '}step {step} of {len(tokens)}",
         )
 
-    watch = Watch(config.checkpoint_s, on_step, lambda: reporter.stopping)
-    parts: dict[str, list[float]] = {}
-    if not (state.pairs and replies_learnt(folder.preference)):
-        trainer = make_trainer(
-            student, state.rows, state.examples, state.prefixes, config, folder.checkpoints, watch, signals, layers
-        )
-        resumed = f" from step {len(losses)}" if losses else ""
-        reporter.phase("training", f"{who}: {len(tokens)} steps{resumed}", losses=tuple(losses), step=len(losses))
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if watch.cancelled:
-            raise Stopped
-        parts = _parts(trainer.state.log_history)
-    preference = _prefer(student, state, folder, reporter) if state.pairs else {}
+    learnt = learn(processes.share(lesson), model, home, reporter, processes, on_step)
+    student = learnt.student
     reporter.phase("exporting", "writing the adapter")
     if config.student == "whole":
         size = write_gguf(runnable_state(student), student.base.config, model.path, folder.gguf)
     else:
-        student.model.save_pretrained(folder.peft)
+        student.model.save_pretrained(folder.peft, state_dict=learnt.weights)
         size = export_adapter(folder.peft, folder.gguf, student.base.config, name=f"molt {state.molt}")
     speed = reporter.progress.tokens_per_s
     measured = {
         "train_s": sum(tokens) / speed if speed else 0.0,
         "train_tokens_per_s": speed,
-        "precision": str(dtype).removeprefix("torch."),
+        "precision": precision,
         "trainable_parameters": student.trainable_parameters,
         "adapter_bytes": size,
         "base_bytes": model.bytes,
         "losses": losses,
-        "loss_parts": parts,
-        "preference": preference,
+        "loss_parts": learnt.parts,
+        "preference": learnt.preference,
+        "own_replies": learnt.own_replies,
     }
     write_atomic(folder.curve, json.dumps(measured))
     return measured
-
-
-def _prefer(student: "Student", state: RunState, folder: StudentFolder, reporter: Reporter) -> dict[str, Any]:
-    """Teach the preference pairs to a student that has learnt the replies. Errors: Stopped."""
-    from distill.preference import prefer
-    from distill.trainer import Watch
-
-    def on_step(step: int, loss: float, _step_s: float) -> None:
-        reporter.step((), loss=loss, message=f"preference pairs, step {step}")
-
-    reporter.phase("training", f"{len(state.pairs)} preference pairs")
-    watch = Watch(state.config.checkpoint_s, on_step, lambda: reporter.stopping)
-    measured = prefer(student, state.pairs, state.heldout_pairs, state.prefixes, state.config, folder.preference, watch)
-    if watch.cancelled:
-        raise Stopped
-    return measured
-
-
-def _signals(state: RunState, home: Home) -> Mapping[int, "ExampleSignals"]:
-    from distill.signals.examples import signals_of_run
-
-    return signals_of_run(state, home)
-
-
-def _layers(student: "Student", config: DistillConfig, model: ModelFile, home: Home) -> "LayerTeacher | None":
-    if not config.uses_layers:
-        return None
-    from distill.layer_teacher import LayerTeacher
-    from distill.student import load_base
-
-    teacher = model if config.layer_teacher == "base" else resolve_model(home, config.layer_teacher)
-    return LayerTeacher(student.base, load_base(teacher.path, student.dtype), config)
-
-
-def _parts(history: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Each component of the loss over the steps, by its name; {} where there is but one."""
-    names = sorted({key for entry in history for key in entry if key.startswith("loss_")})
-    return {name[5:]: [entry[name] for entry in history if name in entry] for name in names}
 
 
 def _curve_so_far(checkpoint: Path | None) -> list[float]:

@@ -92,6 +92,7 @@ class StudentFolder:
         self.gguf = path / ADAPTER_NAME
         self.curve = path / "curve.json"
         self.preference = path / "preference"
+        self.own_replies = path / "own-replies"
 
 
 class RunFolder:

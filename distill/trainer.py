@@ -22,6 +22,7 @@ from distill.config import DistillConfig
 from distill.dataset import Example
 from distill.layer_teacher import LayerTeacher
 from distill.objective import row_loss
+from distill.processes import ALONE, Processes
 from distill.row_signals import ExampleSignals, row_signals
 from distill.rows import IGNORED, Row, pack
 from distill.student import Student
@@ -83,6 +84,9 @@ class KDTrainer(SFTTrainer):
             matched = self.layers.losses(self.student.base, output.hidden_states or (), inputs)
             total = total + matched.total
             self.parts |= {name: float(value) for name, value in matched.parts.items()}
+        if self.args.world_size > 1:
+            # Gradients are averaged over the processes: each row counts by its share of the step's labels.
+            total = total * (len(positions_N) * self.args.world_size / num_items_in_batch)
         return (total, output) if return_outputs else total
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -139,8 +143,10 @@ class Watch(TrainerCallback):
         checkpoint_s: float,
         on_step: Callable[[int, float, float], None],
         should_stop: Callable[[], bool],
+        processes: Processes = ALONE,
     ) -> None:
         self.checkpoint_s, self.on_step, self.should_stop = checkpoint_s, on_step, should_stop
+        self.processes = processes
         self.saved_at = self.stepped_at = time.monotonic()
         self.cancelled = False
 
@@ -149,10 +155,12 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_kwargs: Any) -> None:
         now = time.monotonic()
-        if self.should_stop():
+        # All processes save and stop at one step, or they would wait for one another.
+        stop, due = self.processes.any(self.should_stop(), now - self.saved_at >= self.checkpoint_s)
+        if stop:
             self.cancelled = True
             control.should_save = control.should_training_stop = True
-        elif now - self.saved_at >= self.checkpoint_s and state.global_step < state.max_steps:
+        elif due and state.global_step < state.max_steps:
             control.should_save = True
             self.saved_at = now
 
@@ -174,7 +182,8 @@ def make_trainer(
     signals: Mapping[int, ExampleSignals] | None = None,
     layers: LayerTeacher | None = None,
 ) -> KDTrainer:
-    """A trainer whose checkpoints go to ``folder``."""
+    """A trainer whose checkpoints go to ``folder``; one row is one step of each of the watch's processes."""
+    steps = watch.processes.steps(len(rows))
     if layers is not None and list(layers.projections.parameters()):
         # A submodule of the student: so the optimizer trains them, and they are thrown away with it.
         student.model.add_module("hint_projections", layers.projections)
@@ -182,10 +191,10 @@ def make_trainer(
         output_dir=str(folder),
         per_device_train_batch_size=1,
         num_train_epochs=1,
-        max_steps=len(rows),
+        max_steps=steps,
         learning_rate=config.learning_rate,
         lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
-        warmup_steps=round(config.warmup_share * len(rows)),
+        warmup_steps=round(config.warmup_share * steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         optim=OPTIMIZERS[config.optimizer],
@@ -206,6 +215,9 @@ def make_trainer(
         dataloader_pin_memory=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         use_cpu=not torch.cuda.is_available(),
+        average_tokens_across_devices=True,
+        # The head and the hint projections are used by the loss, beside the model: they only look unused to it.
+        ddp_find_unused_parameters=False,
     )
     return KDTrainer(
         student=student,

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from distill.config import DistillConfig
+from distill.processes import divided
 from distill.student import Student, load_base, load_student
 from distill.students.checkpoint import load_checkpoint, load_model
 from distill.students.layer_cut import cut_layers
@@ -22,6 +23,10 @@ def make_student(gguf: Path, config: DistillConfig, dtype: torch.dtype = torch.f
     """
     if config.optimizer == "paged_adamw_8bit" and not torch.cuda.is_available():
         raise TrainingError("optimizer = paged_adamw_8bit needs a CUDA device; without one: --set optimizer=adamw")
+    if config.student == "whole" and divided():
+        raise TrainingError(
+            "a student trained whole needs its head whole, which FSDP divides: use distill/accelerate/ddp.yaml"
+        )
     if config.student == "adapter":
         return (
             load_checkpoint(config.checkpoint, gguf, config, dtype)
