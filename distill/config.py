@@ -167,7 +167,7 @@ class DistillConfig:
     preference_beta: float = 0.1
     """How tightly DPO holds the student to what it was before the pairs: larger is tighter."""
     preference_learning_rate: float = 1e-4
-    """Peak learning rate while pairs are learnt; that of the replies is too high for it."""
+    """Peak learning rate while pairs are learnt."""
     preference_sft_weight: float = 1.0
     """Weight of the cross-entropy of the chosen reply beside it (RPO, arXiv 2404.19733), so that it gets no rarer."""
     preference_min_pairs: int = 8
