@@ -1,6 +1,7 @@
 """A home that has read the sample conversations."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from talks import CONVERSATIONS
@@ -20,6 +21,12 @@ def taught_home(make_home: Callable[..., Home]) -> Home:
     memory.ingest([CONVERSATIONS])
     memory.close()
     return home
+
+
+@pytest.fixture(scope="session")
+def words_of(prepared_models: Path) -> Path:
+    """The embedded model's file: tiny models take the beginning of its vocabulary."""
+    return next(prepared_models.glob("*.gguf"))
 
 
 @pytest.fixture
