@@ -63,7 +63,7 @@ def test_the_adapter_is_copied_byte_for_byte(molt: TinyMolt) -> None:
 @pytest.mark.parametrize("quant", ["f16", "q8_0", "q4_k_m"])
 def test_a_merged_gguf_of_each_number_type(molt: TinyMolt, quant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if quant == "q4_k_m":  # random weights lose more of themselves in four bits than trained ones
-        monkeypatch.setitem(formats.LEAST_COSINE, quant, 0.8)
+        monkeypatch.setitem(formats.LEAST_COSINE, quant, 0.6)
     told: list[tuple[str, float]] = []
     done = export(molt.source, "gguf", quant, molt.home.root, lambda what, share: told.append((what, share)))
     assert done.path == molt.home.root / f"tiny-molt-1-{quant}.gguf"
