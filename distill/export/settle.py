@@ -26,7 +26,7 @@ from molting_agent.runtime.models import describe, stamp
 from molting_agent.runtime.prompt import read_identity
 from molting_agent.runtime.protocol import Engine
 
-HELDOUT_CONVERSATIONS = 16
+CONVERSATIONS = 16
 GENERAL_QUESTIONS = 64
 # Rounding may cost this share of the score, if it costs anything for certain: a tenth of what a molt is promoted for.
 TOLERANCE = 0.005
@@ -101,9 +101,9 @@ def _quant_of_base(source: Source) -> str:
 def _judge(source: Source, made: Any, report: Report) -> tuple[str, dict[str, Any]]:
     """Why the merged file is worse ("" if it is not), and the figures."""
     config = DistillConfig()
-    heldout = _heldout(source, config)
+    dialogues = _conversations(source, config)
     system = read_identity(source.home.identity_dir)
-    done, parts = 0, 2 * (len(heldout) + GENERAL_QUESTIONS)
+    done, parts = 0, 2 * (len(dialogues) + GENERAL_QUESTIONS)
 
     def on_item() -> None:
         nonlocal done
@@ -114,20 +114,20 @@ def _judge(source: Source, made: Any, report: Report) -> tuple[str, dict[str, An
     with EngineClient(
         source.model, home=source.home, adapter=source.adapter, context_tokens=CONTEXT_TOKENS, shares_cores=True
     ) as engine:
-        before = _scores(engine, heldout, system, config, on_item)
+        before = _scores(engine, dialogues, system, config, on_item)
         engine.move(merged, None)
-        after = _scores(engine, heldout, system, config, on_item)
+        after = _scores(engine, dialogues, system, config, on_item)
     settings = {"resamplings": config.bootstrap, "seed": config.seed}
     general = paired_difference(before.general, after.general, [1.0] * len(before.general), **settings)
     differences: dict[str, Difference] = {"general": general}
     refused = ""
     if general.high < -TOLERANCE:
         refused = f"general questions {100 * general.before:.1f} -> {100 * general.after:.1f} %"
-    if heldout:
+    if dialogues:
         voice = paired_difference(before.bits, after.bits, before.sizes, **settings)
-        differences["heldout"] = voice
+        differences["voice"] = voice
         if voice.low > TOLERANCE * voice.before:
-            refused = f"held-out text {voice.before:.3f} -> {voice.after:.3f} bits per byte"
+            refused = f"his replies {voice.before:.3f} -> {voice.after:.3f} bits per byte"
     why = f"the merged file is worse: {refused}" if refused else ""
     return why, {name: difference.to_dict() for name, difference in differences.items()}
 
@@ -140,19 +140,23 @@ class _Scores:
 
 
 def _scores(
-    engine: Engine, heldout: Sequence[Dialogue], system: str, config: DistillConfig, on_item: Callable[[], None]
+    engine: Engine, dialogues: Sequence[Dialogue], system: str, config: DistillConfig, on_item: Callable[[], None]
 ) -> _Scores:
-    voice = score_heldout(engine, heldout, system, on_item=on_item)
+    voice = score_heldout(engine, dialogues, system, on_item=on_item)
     general = score_general(engine, load_questions(GENERAL_QUESTIONS), config.short_system, on_item=on_item)
     return _Scores(voice.bits, [float(size) for size in voice.bytes], general.right_probability)
 
 
-def _heldout(source: Source, config: DistillConfig) -> list[Dialogue]:
-    """Conversations of the home that no molt has learnt from; none in a new home."""
+def _conversations(source: Source, config: DistillConfig) -> list[Dialogue]:
+    """The home's conversations, held-out ones first; none in a new home.
+
+    Both sides are the same molt: what it learnt from shows a wrong rounding as well as what it did not.
+    """
     memory = Memory(source.home)
     try:
         memory.sync()
-        return split(list(memory.conversations()), config).heldout[:HELDOUT_CONVERSATIONS]
+        sides = split(list(memory.conversations()), config)
+        return [*sides.heldout, *sides.train][:CONVERSATIONS]
     finally:
         memory.close()
 
@@ -181,7 +185,7 @@ def _unsettle_others(registry: Registry, champion: Molt) -> None:
 
 
 def _summary(judged: dict[str, Any]) -> str:
-    voice = judged.get("heldout")
+    voice = judged.get("voice")
     if not voice:
-        return "as good as its adapter on general questions; nothing is held out yet"
-    return f"as good as its adapter: held-out text {voice['before']:.3f} -> {voice['after']:.3f} bits per byte"
+        return "as good as its adapter on general questions; there is no conversation yet"
+    return f"as good as its adapter: his replies {voice['before']:.3f} -> {voice['after']:.3f} bits per byte"

@@ -58,7 +58,7 @@ def test_the_merged_file_stands_beside_the_adapter_and_speaks(molt: TinyMolt) ->
     assert entry["sha256"] == sha256_file(now.path / MERGED_NAME)
     assert entry["quant"] == "q8_0"
     assert entry["agreement"]["cosine"] > 0.99
-    assert set(entry["judged"]) == {"general"}  # a new home has nothing held out
+    assert set(entry["judged"]) == {"general"}  # a new home has no conversations
     assert (now.path / ADAPTER_NAME).exists()
     assert Registry(molt.home.molts_dir).changed_at() > changed  # running apps look again
     model, adapter = running(now, molt.source.model)
@@ -170,13 +170,13 @@ def test_the_command_says_what_came_of_it_and_runs_once_at_a_time(molt: TinyMolt
 
 
 @pytest.mark.slow
-def test_the_shipped_molt_settles_with_conversations_held_out(taught_home: Home) -> None:
+def test_the_shipped_molt_settles_judged_by_conversations(taught_home: Home) -> None:
     Registry(taught_home.molts_dir).promote(1, embedded_model(taught_home).source_sha256)
     source = find_source(taught_home, None)
     done = settle(source, silent)
     assert done.settled, done.reason
     entry = champion(source).manifest[SETTLED]
-    voice = entry["judged"]["heldout"]
+    voice = entry["judged"]["voice"]
     assert voice["items"] >= 4
     assert abs(voice["mean"]) < 0.01 * voice["before"]
     assert Path(champion(source).path / MERGED_NAME).stat().st_size == entry["bytes"]
