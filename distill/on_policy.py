@@ -13,12 +13,13 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 from trl import DistillationConfig, DistillationTrainer
 
+from distill.arguments import training_arguments
 from distill.attention import NAME
 from distill.config import DistillConfig
 from distill.dataset import Example
 from distill.rows import Row
 from distill.student import Student
-from distill.trainer import KEPT_CHECKPOINTS, OPTIMIZERS, Watch, whole_checkpoint
+from distill.trainer import Watch, whole_checkpoint
 from memory.errors import TrainingError
 
 PAD, END = "<pad>", "<end>"
@@ -101,12 +102,20 @@ def learn_on_policy(
         )
     prompts, end = prompts_of(rows, examples, prefixes)
     checkpoint = whole_checkpoint(folder)
+    arguments = DistillationConfig(
+        **training_arguments(
+            config, folder, steps=config.on_policy_steps, learning_rate=config.on_policy_learning_rate
+        ),
+        per_device_train_batch_size=config.on_policy_batch,
+        max_completion_length=config.on_policy_tokens,
+        beta=config.on_policy_beta,
+    )
     with speaking(student):
         student.base.generation_config.eos_token_id = end
         trainer = DistillationTrainer(
             model=student.model,
             teacher_model=teacher,
-            args=_arguments(config, folder),
+            args=arguments,
             train_dataset=Dataset.from_dict({"prompt": prompts}),
             processing_class=_tokens(end),
             callbacks=[watch],
@@ -126,33 +135,3 @@ def _tokens(end: int) -> RuntimeTokens:
     pad = 0 if end else 1  # any token but the end: what is padded is masked
     words = Tokenizer(WordLevel({PAD: pad, END: end}, unk_token=PAD))
     return RuntimeTokens(tokenizer_object=words, pad_token=PAD, eos_token=END, padding_side="left")
-
-
-def _arguments(config: DistillConfig, folder: Path) -> DistillationConfig:
-    return DistillationConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=config.on_policy_batch,
-        max_steps=config.on_policy_steps,
-        learning_rate=config.on_policy_learning_rate,
-        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
-        warmup_steps=round(config.warmup_share * config.on_policy_steps),
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        optim=OPTIMIZERS[config.optimizer],
-        max_completion_length=config.on_policy_tokens,
-        beta=config.on_policy_beta,
-        logging_steps=1,
-        save_strategy="steps",
-        save_steps=10**9,  # by time, see Watch
-        save_total_limit=KEPT_CHECKPOINTS,
-        gradient_checkpointing=config.gradient_checkpointing,
-        bf16=False,  # the weights themselves are in the chosen type
-        fp16=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
-        use_cpu=not torch.cuda.is_available(),
-    )

@@ -14,7 +14,7 @@ from distill.pair_lessons import PairLesson, pair_rows
 from distill.pair_scores import PairCollator, ReplyNats, nats_of_pairs, reply_nats, score_pairs
 from distill.rows import Row
 from distill.student import Student
-from distill.trainer import KDTrainer, Watch, make_trainer, whole_checkpoint
+from distill.trainer import KDTrainer, Watch, trainer_of, whole_checkpoint
 from memory.files import write_atomic
 
 BEGUN_NAME = "begun.json"
@@ -71,21 +71,10 @@ def preference_trainer(
 ) -> PreferenceTrainer:
     """A trainer like that of the replies but for the loss and the rate; its ``reference`` is still to be given."""
     slower = replace(config, learning_rate=config.preference_learning_rate)
-    replies = make_trainer(student, rows, [], prefixes, slower, folder, watch)
     for module in student.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # a noisy student cannot be compared with its reference
-    return PreferenceTrainer(
-        student=student,
-        config=slower,
-        signals={},
-        model=student.model,
-        args=replies.args,
-        train_dataset=replies.train_dataset,
-        data_collator=PairCollator(rows, lessons, prefixes),
-        processing_class=replies.processing_class,
-        callbacks=[watch],
-    )
+    return trainer_of(PreferenceTrainer, student, rows, PairCollator(rows, lessons, prefixes), slower, folder, watch)
 
 
 def replies_learnt(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # The training shares its machine with a chat: threads that wait must sleep, not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from distill.arguments import training_arguments
 from distill.config import DistillConfig
 from distill.dataset import Example
 from distill.layer_teacher import LayerTeacher
@@ -27,9 +28,7 @@ from distill.row_signals import ExampleSignals, row_signals
 from distill.rows import IGNORED, Row, pack
 from distill.student import Student
 
-KEPT_CHECKPOINTS = 2
 HINTS_NAME = "hints.pt"
-OPTIMIZERS = {"adamw": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}
 
 
 class KDTrainer(SFTTrainer):
@@ -171,6 +170,9 @@ class Watch(TrainerCallback):
             self.stepped_at = now
 
 
+Kind = TypeVar("Kind", bound=KDTrainer)
+
+
 def make_trainer(
     student: Student,
     rows: Sequence[Row],
@@ -183,43 +185,38 @@ def make_trainer(
     layers: LayerTeacher | None = None,
 ) -> KDTrainer:
     """A trainer whose checkpoints go to ``folder``; one row is one step of each of the watch's processes."""
+    collate = RowCollator(rows, examples, prefixes)
+    return trainer_of(KDTrainer, student, rows, collate, config, folder, watch, signals, layers)
+
+
+def trainer_of(
+    kind: type[Kind],
+    student: Student,
+    rows: Sequence[Row],
+    collate: Callable[[Sequence[dict[str, Any]]], dict[str, Any]],
+    config: DistillConfig,
+    folder: Path,
+    watch: Watch,
+    signals: Mapping[int, ExampleSignals] | None = None,
+    layers: LayerTeacher | None = None,
+) -> Kind:
+    """A trainer of a kind, whose rows ``collate`` turns into tensors; see ``make_trainer``."""
     steps = watch.processes.steps(len(rows))
     if layers is not None and list(layers.projections.parameters()):
         # A submodule of the student: so the optimizer trains them, and they are thrown away with it.
         student.model.add_module("hint_projections", layers.projections)
     arguments = SFTConfig(
-        output_dir=str(folder),
+        **training_arguments(config, folder, steps=steps, learning_rate=config.learning_rate),
         per_device_train_batch_size=1,
         num_train_epochs=1,
-        max_steps=steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
-        warmup_steps=round(config.warmup_share * steps),
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        optim=OPTIMIZERS[config.optimizer],
         train_sampling_strategy="sequential",
-        logging_steps=1,
-        save_strategy="steps",
-        save_steps=10**9,  # by time, see Watch
-        save_total_limit=KEPT_CHECKPOINTS,
-        gradient_checkpointing=config.gradient_checkpointing,
-        bf16=False,  # the weights themselves are in the chosen type
-        fp16=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        report_to="none",
-        disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
         dataset_kwargs={"skip_prepare_dataset": True},
-        use_cpu=not torch.cuda.is_available(),
         average_tokens_across_devices=True,
         # The head and the hint projections are used by the loss, beside the model: they only look unused to it.
         ddp_find_unused_parameters=False,
     )
-    return KDTrainer(
+    return kind(
         student=student,
         config=config,
         signals=signals or {},
@@ -227,7 +224,7 @@ def make_trainer(
         model=student.model,
         args=arguments,
         train_dataset=Dataset.from_dict({"row": list(range(len(rows)))}),
-        data_collator=RowCollator(rows, examples, prefixes),
+        data_collator=collate,
         processing_class=_no_tokenizer(),
         callbacks=[watch],
     )
