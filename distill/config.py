@@ -79,6 +79,8 @@ class DistillConfig:
     general_questions: int = 360
     """How many of the general questions are asked, from the first; 0 asks all. They are mixed by subject: 360 are 20 of
     each. One costs 0.25 s of one core with the embedded model."""
+    facts_questions: int = 48
+    """How many of the 265 questions of the facts exam are asked, with recall and without it; 0 leaves them out."""
     general_margin: float = 0.0
     """How far the general score may fall for certain: worse is when the whole 95 % interval lies below minus this."""
     seed: int = 17
@@ -283,6 +285,8 @@ def check(config: DistillConfig) -> DistillConfig:
         "reply_repeats": config.reply_repeats >= 1,
         "min_new": config.min_new >= 1,
         "bootstrap": config.bootstrap >= 100,
+        "general_questions": config.general_questions >= 0,
+        "facts_questions": config.facts_questions >= 0,
         "judge_replies": 0 <= config.judge_replies <= 1000,
         "judge_reply_tokens": 8 <= config.judge_reply_tokens <= 1024,
         "judge_pairs": config.judge_pairs >= 0,

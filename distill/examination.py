@@ -11,6 +11,7 @@ from distill.config import DistillConfig
 from distill.evaluate.canaries import score_canaries
 from distill.evaluate.cost import Shape, adapter_parameters, flops_per_token
 from distill.evaluate.exam import Exam
+from distill.evaluate.facts import Item, load_facts, score_both
 from distill.evaluate.faults import faults_of
 from distill.evaluate.general import load_questions, score_general
 from distill.evaluate.heldout import score_heldout
@@ -33,7 +34,8 @@ class Scores:
 
     ``fault`` says why the side could not be examined (a damaged file, another base); everything else is then empty.
     ``style`` and ``teacher_style`` are the probabilities that the side's replies, and the logged ones to the same
-    prompts, are the teacher's. Faults are 0 or 1. Times are medians over the replies.
+    prompts, are the teacher's. ``facts`` are the right ones with recall, ``facts_alone`` without it; ``facts_held`` is
+    true where recall showed the line. Right ones and faults are 0 or 1. Times are medians over the replies.
     """
 
     fault: str = ""
@@ -42,6 +44,9 @@ class Scores:
     heldout_bytes: list[int] = field(default_factory=list)
     general: list[float] = field(default_factory=list)
     general_right: list[bool] = field(default_factory=list)
+    facts: list[float] = field(default_factory=list)
+    facts_held: list[bool] = field(default_factory=list)
+    facts_alone: list[float] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     style: list[float] = field(default_factory=list)
@@ -67,7 +72,7 @@ class Scores:
 
 def items_of(exam: Exam, config: DistillConfig) -> int:
     """How many items one side's examination has, for progress and plans."""
-    questions = len(load_questions(config.general_questions))
+    questions = len(load_questions(config.general_questions)) + 2 * min(config.facts_questions, len(load_facts()))
     rest = len(exam.asked) + len(exam.pairs) + len(exam.canaries) + len(SAMPLE_QUESTIONS)
     return 2 * len(exam.heldout) + questions + rest
 
@@ -78,6 +83,7 @@ def examine(
     shape: Shape,
     exam: Exam,
     voice: Voice | None,
+    facts: Sequence[Item],
     config: DistillConfig,
     on_item: Callable[[], None] = lambda: None,
 ) -> Scores:
@@ -88,7 +94,7 @@ def examine(
     """
     try:
         engine.swap(adapter)
-        return _scores(engine, adapter, shape, exam, voice, config, on_item)
+        return _scores(engine, adapter, shape, exam, voice, facts, config, on_item)
     except (EngineError, ModelError) as error:
         if adapter is None:
             raise
@@ -102,6 +108,7 @@ def _scores(
     shape: Shape,
     exam: Exam,
     voice: Voice | None,
+    facts: Sequence[Item],
     config: DistillConfig,
     on_item: Callable[[], None],
 ) -> Scores:
@@ -114,6 +121,7 @@ def _scores(
         on_item()
     short = score_heldout(engine, exam.heldout, config.short_system, on_item=on_item)
     general = score_general(engine, load_questions(config.general_questions), config.short_system, on_item=on_item)
+    known, alone = score_both(engine, facts, on_item=on_item)
     mistakes = score_mistakes(engine, exam.pairs, config.short_system, on_item=on_item)
     exposed = score_canaries(engine, exam.canaries, config.short_system, on_item=on_item)
     said, wanted = [reply.text for reply in replies], [asked.reply for asked in exam.asked]
@@ -126,6 +134,9 @@ def _scores(
         heldout_bytes=list(full.bytes),
         general=list(general.right_probability),
         general_right=list(general.right),
+        facts=[float(reply.right) for reply in known.answers],
+        facts_held=[reply.item.held for reply in known.answers],
+        facts_alone=[float(reply.right) for reply in alone.answers],
         replies=said,
         references=wanted,
         style=voice.probabilities(said) if voice else [],

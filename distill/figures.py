@@ -24,6 +24,9 @@ FIGURES: Mapping[str, Figure] = {
     "heldout_short": Figure("held-out bits per byte, short prompt", relative=True),
     "general": Figure("right answer to {general} general questions, probability in %", 100, 1),
     "general_right": Figure("of these the likeliest answer is right, %", 100, 1),
+    "facts": Figure("facts exam, {facts} questions, recall on: right, %", 100, 1),
+    "facts_held": Figure("of these where recall shows the line, %", 100, 1),
+    "facts_alone": Figure("recall off: right, %", 100, 1),
     "passes": Figure("style: of {replies} replies pass for the teacher's, %", 100, 0),
     "auc": Figure("style: ROC-AUC, teacher against student (0.5: indistinguishable)", 1, 2),
     "bleu": Figure("BLEU against the logged replies", 1, 1),
@@ -52,7 +55,10 @@ def table(
             continue
         counted = next(found for found in sides.values() if not found.fault)
         label = figure.label.format(
-            general=len(counted.general), replies=len(counted.replies), mistakes=len(counted.mistakes)
+            general=len(counted.general),
+            facts=len(counted.facts),
+            replies=len(counted.replies),
+            mistakes=len(counted.mistakes),
         )
         cells = [_estimate(figures[name].get(key), figure) for name in names]
         if differences is not None:
@@ -111,6 +117,7 @@ def plain(scores: Scores, figures: Mapping[str, Estimate]) -> dict[str, Any]:
             name: {"value": found.value, "interval": [found.low, found.high]} for name, found in sorted(figures.items())
         },
         "questions": len(scores.general),
+        "facts_questions": len(scores.facts),
         "heldout_conversations": len(scores.heldout_bytes),
         "replies": len(scores.replies),
         "marked_mistakes": len(scores.mistakes),

@@ -47,12 +47,19 @@ def _right(scores: Scores) -> list[float]:
     return [float(right) for right in scores.general_right]
 
 
+def _held(scores: Scores) -> list[float]:
+    return [right for right, held in zip(scores.facts, scores.facts_held, strict=True) if held]
+
+
 # Means over items; each value of the first two is weighted by its bytes.
 MEANS: Mapping[str, Callable[[Scores], Sequence[float]]] = {
     "heldout": lambda scores: scores.heldout_bits,
     "heldout_short": lambda scores: scores.heldout_short_bits,
     "general": lambda scores: scores.general,
     "general_right": _right,
+    "facts": lambda scores: scores.facts,
+    "facts_held": _held,
+    "facts_alone": lambda scores: scores.facts_alone,
     "passes": _passes,
     "chrf": lambda scores: scores.chrf,
     "token_f1": lambda scores: scores.token_f1,

@@ -9,6 +9,7 @@ from distill.config import DistillConfig
 from distill.evaluate.base_voice import voice_of
 from distill.evaluate.cost import shape_of
 from distill.evaluate.exam import Exam
+from distill.evaluate.facts import load_facts, prepare, sample
 from distill.examination import ScoreFile, Scores, examine, items_of
 from memory.files import sha256_file
 from memory.home import Home
@@ -53,6 +54,7 @@ def examine_sides(
         engine = open_engines.enter_context(_engine(base, home))
         on_side("base")
         voice = voice_of(engine, exam, config, home, on_item)
+        facts = prepare(home.models_dir, sample(load_facts(), config.facts_questions))
         running, shape = base, shape_of(base.path)
         for side in sorted(todo, key=lambda side: side.model.path != base.path):
             if side.model.path != running.path:
@@ -60,7 +62,7 @@ def examine_sides(
                 engine, running = open_engines.enter_context(_engine(side.model, home)), side.model
                 shape = shape_of(side.model.path)
             on_side(side.name)
-            scores[side.name] = examine(engine, side.adapter, shape, exam, voice, config, on_item)
+            scores[side.name] = examine(engine, side.adapter, shape, exam, voice, facts, config, on_item)
             if file:
                 file.put(keys[side.name], scores[side.name])
     return {side.name: scores[side.name] for side in sides}, len(todo) * items_of(exam, config)

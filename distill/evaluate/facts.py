@@ -3,12 +3,13 @@
 Half of the questions are about notes that no training text holds (facts_memory.md), so that only reading answers them.
 """
 
+import hashlib
 import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,13 @@ def load_facts(path: Path = FACTS_FILE) -> list[Fact]:
     return sorted(facts, key=lambda fact: fact.notes, reverse=True)
 
 
+def sample(facts: Sequence[Fact], count: int) -> list[Fact]:
+    """``count`` of the questions, chosen by their hash and in the order given: a longer sample holds the shorter."""
+    by_hash = sorted(facts, key=lambda fact: hashlib.sha256(fact.question.encode()).hexdigest())
+    chosen = set(by_hash[:count])
+    return [fact for fact in facts if fact in chosen]
+
+
 def prepare(
     models_dir: Path, facts: Sequence[Fact], *, recall: bool = True, k: int = 5, budget_tokens: int = 400
 ) -> list[Item]:
@@ -163,6 +171,19 @@ def score_facts(
         answers.append(Answer(item, reply, grade(item.fact, reply, item.notes), copied))
         on_item()
     return FactsScore(tuple(answers))
+
+
+def score_both(
+    engine: Engine, items: Sequence[Item], *, on_item: Callable[[], None] = lambda: None
+) -> tuple[FactsScore, FactsScore]:
+    """With what recall shows, and without any of it; the same prompt is asked once. Errors: EngineError."""
+    shown = score_facts(engine, items, on_item=on_item)
+    same = {answer.item.fact: answer for answer in shown.answers if not answer.item.block}
+    bare = [replace(item, block="", held=False) for item in items if item.fact not in same]
+    asked = {answer.item.fact: answer for answer in score_facts(engine, bare, on_item=on_item).answers}
+    for _kept in same:
+        on_item()
+    return shown, FactsScore(tuple(asked.get(item.fact) or same[item.fact] for item in items))
 
 
 def ask(engine: Engine, item: Item, max_tokens: int = REPLY_TOKENS) -> str:

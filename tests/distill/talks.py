@@ -17,6 +17,7 @@ QUICK = [
     "heldout_min=1",
     "heldout_max=2",
     "general_questions=8",
+    "facts_questions=4",
     "judge_replies=2",
     "judge_reply_tokens=12",
     "style_prompts=3",

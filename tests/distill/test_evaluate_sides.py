@@ -15,6 +15,7 @@ from distill.evaluate.base_voice import folder, voice_of
 from distill.evaluate.canaries import plant
 from distill.evaluate.cost import Shape
 from distill.evaluate.exam import Exam, asked_of
+from distill.evaluate.facts import Item, load_facts, sample
 from distill.evaluate.general import load_questions
 from distill.examination import SAMPLE_QUESTIONS, ScoreFile, Scores, examine, items_of
 from distill.forget import forget
@@ -80,13 +81,19 @@ def test_every_item_is_counted_and_every_list_has_its_length(exam: Exam) -> None
         nonlocal counted
         counted += 1
 
-    scores = examine(EchoEngine(), None, SHAPE, exam, None, CONFIG, count)
+    facts = sample(load_facts(), CONFIG.facts_questions)
+    blocks = ["Notes from memory:\n- " + fact.line if number % 2 else "" for number, fact in enumerate(facts)]
+    items = [Item(fact, "You are Cláudio.", block, bool(block), ()) for fact, block in zip(facts, blocks, strict=True)]
+    engine = EchoEngine()
+    scores = examine(engine, None, SHAPE, exam, None, items, CONFIG, count)
     assert counted == items_of(exam, CONFIG)
     assert len(scores.heldout_bits) == len(scores.heldout_bytes) == 3
     assert len(scores.general) == CONFIG.general_questions == len(load_questions(CONFIG.general_questions))
     assert len(scores.replies) == len(scores.loops) == len(scores.chrf) == len(exam.asked)
     assert len(scores.canary_bits) == len(exam.canaries)
     assert len(scores.samples) == len(SAMPLE_QUESTIONS)
+    assert len(scores.facts) == len(scores.facts_alone) == CONFIG.facts_questions == 4
+    assert scores.facts_held == [False, True, False, True]
     assert scores.style == []
     assert scores.echoes == [1.0] * len(exam.asked)  # that is what this engine does
     assert scores.flops_per_token == 2 * 10 + 4 * 4 * 4096
@@ -95,12 +102,12 @@ def test_every_item_is_counted_and_every_list_has_its_length(exam: Exam) -> None
 def test_an_adapter_that_breaks_the_engine_is_a_fault_and_a_base_that_breaks_is_an_error(exam: Exam) -> None:
     engine = EchoEngine()
     engine.fail_next = True
-    broken = examine(engine, Path("adapter.gguf"), SHAPE, exam, None, CONFIG)
+    broken = examine(engine, Path("adapter.gguf"), SHAPE, exam, None, (), CONFIG)
     assert broken == Scores(fault="the inference process died (signal 9)")
     assert engine.adapter is None
     engine.fail_next = True
     with pytest.raises(EngineError):
-        examine(engine, None, SHAPE, exam, None, CONFIG)
+        examine(engine, None, SHAPE, exam, None, (), CONFIG)
 
 
 def test_what_was_examined_is_not_examined_again(home: Home, exam: Exam, tmp_path: Path) -> None:
@@ -129,6 +136,9 @@ def test_command_examines_an_adapter_on_what_its_home_holds_out(
     assert values["adapter_bytes"] == SHIPPED.stat().st_size
     assert values["heldout_conversations"] == 2
     assert values["questions"] == 8
+    assert values["facts_questions"] == 4
+    assert 0 <= values["facts"]["value"] <= 1
+    assert "facts_alone" in values
     assert 0.5 < values["heldout"]["value"] < 3
     low, high = values["heldout"]["interval"]
     assert low <= values["heldout"]["value"] <= high
@@ -146,6 +156,7 @@ def test_command_says_in_one_line_what_is_wrong(taught_home: Home, home: Home, t
         (["--molt", "7"], "there is no molt 7"),
         (["--base", "--molt", "7"], "choose one of"),
         (["--set", "judge_reply_tokens=1"], "makes no sense"),
+        (["--set", "facts_questions=-1"], "makes no sense"),
     ):
         code, out, err = evaluate(taught_home, *arguments)
         assert (code > 0, out, err.count("\n"), expected in err) == (True, "", 1, True), err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from distill.evaluate.canonical import canonical
 from distill.evaluate.fact_grader import RIGHT, UNKNOWN, WRONG, Fact, grade
-from distill.evaluate.facts import COUNTERFACTUAL_FILE, load_facts, prepare, score_facts
+from distill.evaluate.facts import COUNTERFACTUAL_FILE, load_facts, prepare, sample, score_both, score_facts
 from memory.home import Home
 from memory.memory_file import parse
 from molting_agent.runtime.client import EngineClient
@@ -219,6 +219,24 @@ def test_shares_and_their_interval(engine: EngineClient, home: Home) -> None:
     low, high = score.interval()
     assert 0 <= low <= found["right"] <= high <= 1
     assert replace(score, answers=()).share() != score.share()
+
+
+def test_a_sample_is_in_the_longer_one_and_without_recall_the_same_prompt_is_asked_once(
+    engine: EngineClient, home: Home
+) -> None:
+    facts = load_facts()
+    assert set(sample(facts, 10)) < set(sample(facts, 40)) < set(sample(facts, 10_000)) == set(facts)
+    few = chosen("Which city do I live in?", "How old is Tomé?", "At what time do the backups run?")
+    items = [
+        replace(item, block=item.block if number else "") for number, item in enumerate(prepare(home.models_dir, few))
+    ]
+    scripted = Scripted(engine.info, {fact.question: "Seven." for fact in few})
+    seen: list[int] = []
+    shown, alone = score_both(scripted, items, on_item=lambda: seen.append(1))  # type: ignore[arg-type]
+    assert len(scripted.asked) == 5
+    assert len(seen) == 2 * len(few)
+    assert [answer.item.block == item.block for answer, item in zip(shown.answers, items, strict=True)] == [True] * 3
+    assert [(answer.item.fact, answer.item.block) for answer in alone.answers] == [(fact, "") for fact in few]
 
 
 @pytest.mark.slow

@@ -27,7 +27,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CONFIG = DistillConfig(
-    general_questions=36, judge_replies=8, judge_reply_tokens=32, style_prompts=10, bootstrap=1000, heldout_min=8
+    general_questions=36,
+    facts_questions=0,
+    judge_replies=8,
+    judge_reply_tokens=32,
+    style_prompts=10,
+    bootstrap=1000,
+    heldout_min=8,
 )
 
 MISTAKE = "Delete everything and begin anew; there is nothing in those files that anybody will ever miss."
@@ -72,7 +78,7 @@ class Gate:
         self._school: make.School | None = None
 
     def examined(self, adapter: Path | None) -> Scores:
-        return examine(self.engine, adapter, self.shape, self.exam, self.voice, CONFIG)
+        return examine(self.engine, adapter, self.shape, self.exam, self.voice, (), CONFIG)
 
     def judge(self, adapter: Path) -> tuple[Scores, Verdict]:
         scores = self.examined(adapter)
