@@ -11,6 +11,7 @@ import click
 from distill.commands.dataset import dataset
 from distill.commands.evaluate import evaluate
 from distill.commands.export import export
+from distill.commands.lab import lab
 from distill.commands.settle import settle
 from distill.commands.signals import signals
 from distill.commands.teach import teach
@@ -30,6 +31,7 @@ def main() -> None:
 
 main.add_command(dataset)
 main.add_command(export)
+main.add_command(lab)
 main.add_command(settle)
 main.add_command(evaluate)
 main.add_command(signals)

@@ -9,7 +9,7 @@ from distill.config import DistillConfig
 from distill.dataset import Example, Split, costs_of, lessons, prefix_tokens, split
 from distill.dialogue import Dialogue
 from distill.evaluate.canaries import plant
-from distill.extras import Recall, explaining, extra_example, remembering, taught_dialogues, with_thoughts
+from distill.extras import Recall, explaining, extra_example, remembering, share_of, taught_dialogues, with_thoughts
 from distill.pairs import Pair, shortened
 from distill.teachers.taught import taught
 from memory.api import Memory, memory_block
@@ -117,7 +117,7 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], in
 
         conversations = list(memory.conversations())
         sides = split(conversations, config, block)
-        sides.train += _planted(config)
+        sides.train = [*share_of(sides.train, config.data_share), *_planted(config)]
         names = [name.strip() for name in config.taught.split(",") if name.strip()]
         extras = taught_dialogues(taught(home, conversations, names), config) if names else []
         if config.rationale == "think":

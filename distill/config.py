@@ -58,6 +58,8 @@ class DistillConfig:
     """Seconds between checkpoints: at most this much work is lost by a kill."""
     heldout_share: float = 0.12
     """Share of the imported conversations, chosen by the hash of their id, that is kept for judging."""
+    data_share: float = 1.0
+    """Share of the conversations learnt from, by their hash: a larger one holds the smaller (learning curves)."""
     heldout_min: int = 8
     """Fewer held-out conversations than this are too few to judge by: the verdict is then ``inconclusive``."""
     heldout_max: int = 48
@@ -279,6 +281,7 @@ def check(config: DistillConfig) -> DistillConfig:
         "identity_share": 0 <= config.identity_share <= 1,
         "precision": config.precision in ("auto", "float32", "bfloat16"),
         "heldout_share": 0 < config.heldout_share < 1,
+        "data_share": 0 < config.data_share <= 1,
         "newest_share": 0 <= config.newest_share <= 1,
         "min_reply_words": config.min_reply_words >= 0,
         "near_copy_jaccard": 0.3 <= config.near_copy_jaccard <= 1,

@@ -91,6 +91,11 @@ def remembering(dialogue: Dialogue, recall: Recall, share: float) -> Dialogue:
     return replace(dialogue, messages=tuple(messages))
 
 
+def share_of(dialogues: Iterable[Dialogue], share: float) -> list[Dialogue]:
+    """A share of the conversations, by their hash."""
+    return [dialogue for dialogue in dialogues if _share(dialogue.conversation) < share]
+
+
 def older(examples: Sequence[Example], learnt: set[tuple[str, str, str]], share: float) -> list[Example]:
     """All examples with something new to learn, and a share, by the hash of the conversation, of the learnt ones."""
     return [

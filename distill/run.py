@@ -133,10 +133,13 @@ class Run:
         self.folder.save(state)
         return state
 
-    def prepare(self, config: DistillConfig, minutes: float | None) -> RunState:
-        """The plan with its teacher's signals in the store; not written down. Errors: as ``begin``."""
+    def prepare(self, config: DistillConfig, minutes: float | None, *, needs_new: bool = True) -> RunState:
+        """The plan with its teacher's signals in the store; not written down. Errors: as ``begin``.
+
+        Without ``needs_new`` what a molt has learnt already is enough (an experiment learns it anew).
+        """
         made, state = self.plan(config, minutes)
-        if made.missing:
+        if made.missing and needs_new:
             raise TooLittle(plan.too_little(made))
         if config.teacher or config.anchor_weight:
             from distill.signals.examples import score_run

@@ -10,6 +10,7 @@ from molting_agent.commands.common import MoltGroup, home_option, open_config, o
 from molting_agent.commands.doctor import doctor
 from molting_agent.commands.export import export
 from molting_agent.commands.ingest import ingest
+from molting_agent.commands.lab import lab_group
 from molting_agent.commands.memory import memory_group, recall
 from molting_agent.commands.models import models_group
 from molting_agent.commands.molts import molts_group
@@ -43,5 +44,17 @@ def main(context: click.Context) -> None:
     context.exit(run(home, config))
 
 
-for command in (ask, ingest, recall, memory_group, retrain, molts_group, export, models_group, sessions_group, doctor):
+for command in (
+    ask,
+    ingest,
+    recall,
+    memory_group,
+    retrain,
+    molts_group,
+    export,
+    lab_group,
+    models_group,
+    sessions_group,
+    doctor,
+):
     main.add_command(command)

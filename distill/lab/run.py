@@ -1,0 +1,170 @@
+"""Runs an experiment arm by arm with the trainer and the judge of a molt; a stopped run goes on where it was."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distill.config import DistillConfig, load_config
+from distill.examination import Scores, items_of
+from distill.lab.experiment import Arm, Experiment
+from distill.lab.folder import LabFolder, Result
+from distill.plan import FIXED_S, minutes
+from distill.reporter import Reporter
+from distill.run import Run
+from distill.running import as_model
+from distill.school import train_student
+from distill.sides import Side, examine_sides
+from distill.speed import read_speed
+from distill.state import RunState
+from distill.teachers.settings import read_teachers
+from memory.errors import TrainingError
+from memory.home import Home
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """How long what is left of an experiment takes: trainings, their seconds, and those of judging."""
+
+    trainings: int
+    train_s: float
+    judge_s: float
+    measured: bool
+
+    @property
+    def text(self) -> str:
+        whole = minutes(self.train_s + self.judge_s)
+        guess = "" if self.measured else ", guessed: nothing was trained in this home yet"
+        parts = f"{minutes(self.train_s)} of training, {minutes(self.judge_s)} of judging"
+        return f"{self.trainings} trainings left, about {whole} in all ({parts}{guess})."
+
+
+def left_out(experiment: Experiment, home: Home) -> dict[str, str]:
+    """The arms whose teachers this home does not have, with the first that is missing. Errors: HomeError."""
+    known = read_teachers(home)
+    missing = {arm.name: [name for name in arm.needs if name not in known] for arm in experiment.arms}
+    return {arm: names[0] for arm, names in missing.items() if names}
+
+
+class Lab:
+    """One experiment on one home. The caller holds the home's training lock."""
+
+    def __init__(self, home: Home, experiment: Experiment, reporter: Reporter, *, model_name: str = "") -> None:
+        self.home, self.experiment, self.reporter = home, experiment, reporter
+        self.arms = [arm for arm in experiment.arms if arm.name not in left_out(experiment, home)]
+        self.folder = LabFolder(home, experiment)
+        self.run = Run(home, reporter, model_name=model_name)
+
+    def config(self, arm: Arm, seed: int) -> DistillConfig:
+        """An arm's settings. Its twin is another arm: none is trained beside it. Errors: UsageError."""
+        return replace(load_config(arm.recipe, self.experiment.settings_of(arm, seed)), twin=False)
+
+    def estimate(self) -> Estimated:
+        """What is left to do, by the plan of each arm and the speed that was measured in this home."""
+        done = {(result.arm, result.seed) for result in self.folder.read()}
+        speed = read_speed(self.home.training_dir, self.run.base_sha256)
+        train_s = judge_s = 0.0
+        trainings = 0
+        for arm in self.arms:
+            left = [seed for seed in self.experiment.seeds if (arm.name, seed) not in done]
+            if not left:
+                continue
+            made, state = self.run.plan(self.config(arm, left[0]), None)
+            trainings += len(left)
+            share = self._rows(state, arm) / len(state.rows) if state.rows else 0.0
+            train_s += len(left) * (share * made.train_s + FIXED_S)
+            judge_s += len(left) * items_of(state.exam, state.config) * speed.judge_s_an_item
+        return Estimated(trainings, train_s, judge_s, speed.measured)
+
+    def go(self, on_result: Callable[[Result], None] = lambda _result: None) -> list[Result]:
+        """Train and judge what is missing; all results. Errors: Stopped, TrainingError, UsageError."""
+        self.folder.open(self.experiment)
+        done = {(result.arm, result.seed) for result in self.folder.read()}
+        for seed, arm in self._order():
+            if (arm.name, seed) not in done:
+                result = self._measure(arm, seed)
+                self.folder.add(result)
+                # The checkpoints and the adapter have served; the scores are what is compared.
+                shutil.rmtree(self.folder.work(arm.name, seed).path.parent, ignore_errors=True)
+                on_result(result)
+            if (BASE, 0) not in done:
+                done.add((BASE, 0))
+                result = self._judged_base(self.config(arm, seed))
+                self.folder.add(result)
+                on_result(result)
+        return self.folder.read()
+
+    def _order(self) -> Iterator[tuple[int, Arm]]:
+        """Seed by seed, so that every arm is there after the first."""
+        for seed in self.experiment.seeds:
+            for arm in self.arms:
+                yield seed, arm
+
+    def _measure(self, arm: Arm, seed: int) -> Result:
+        config, folder = self.config(arm, seed), self.folder.work(arm.name, seed)
+        self.reporter.phase("collecting", f"{arm.name}, seed {seed}")
+        if folder.exists:
+            state = folder.load()
+        else:
+            state = self.run.prepare(config, None, needs_new=False)
+            state = replace(state, rows=state.rows[: self._rows(state, arm)])
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.save(state)
+        if self.folder.exam() is None:
+            self.folder.keep_exam(state.exam)
+        student = folder.student("candidate")
+        measured = train_student(
+            state, student, self.run.model, self.home, self.reporter, name="candidate", later_s=0.0
+        )
+        self.reporter.check()
+        whole = config.student == "whole"
+        side = Side(
+            arm.name,
+            as_model(student.gguf, self.run.model) if whole else self.run.model,
+            None if whole else student.gguf,
+        )
+        return Result(
+            arm.name,
+            seed,
+            self._scores(side, config),
+            steps=len(state.rows),
+            tokens=_row_tokens(state),
+            target_tokens=int(state.plan["target_tokens"]),
+            conversations=int(state.plan["conversations"]),
+            train_s=round(measured["train_s"], 1),
+        )
+
+    def _rows(self, state: RunState, arm: Arm) -> int:
+        """How many rows an arm trains. Errors: TrainingError where it has too few."""
+        wanted = self.experiment.steps or len(state.rows)
+        if not 0 < wanted <= len(state.rows):
+            raise TrainingError(
+                f"the arm {arm.name} has {len(state.rows)} steps to learn from and needs {max(1, wanted)}; import "
+                "logs (molt ingest PATH) or raise its epochs"
+            )
+        return wanted
+
+    def _judged_base(self, config: DistillConfig) -> Result:
+        return Result(BASE, 0, self._scores(Side(BASE, self.run.model), config))
+
+    def _scores(self, side: Side, config: DistillConfig) -> Scores:
+        """Judged by the exam that all arms share."""
+        exam = self.folder.exam()
+        assert exam is not None  # noqa: S101 - kept by the first arm
+        self.reporter.phase("judging", side.name)
+        found, _fresh = examine_sides([side], self.run.model, exam, config, self.home, on_item=self.reporter.check)
+        scores = found[side.name]
+        if scores.fault:
+            raise TrainingError(f"{side.name} does not run: {scores.fault}")
+        return scores
+
+
+def _row_tokens(state: RunState) -> int:
+    return sum(state.row_tokens(row) for row in state.rows)
+
+
+def remove(path: Path) -> None:
+    """Forget what an experiment measured."""
+    shutil.rmtree(path, ignore_errors=True)
