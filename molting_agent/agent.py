@@ -96,6 +96,8 @@ class Agent:
         """
         notices = self.start()
         self._index_soon(vectors=True, warm=True)
+        if self._indexer is not None:
+            self._indexer.watch(self.home)
         self.speaker.warm(self._the_window().system)
         return notices
 
@@ -173,6 +175,8 @@ class Agent:
                 yield _memory_notice(str(error) or type(error).__name__)
             if self._indexer and (why := self._indexer.take_error()):
                 yield _memory_notice(why)
+            if self._indexer and (word := self._indexer.take_notice()):
+                yield Notice(word, "warning")
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():
