@@ -1,4 +1,4 @@
-"""A real Chroma server on loopback as the index: the same answers, one clear line while it is away, and no text on it."""
+"""A real Chroma server on loopback as the index: the same answers, one line while it is away, and no text on it."""
 
 import shutil
 import socket

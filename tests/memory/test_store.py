@@ -63,7 +63,7 @@ def test_a_failed_transaction_leaves_nothing(bare_home: Home) -> None:
 
 def test_a_damaged_and_a_newer_file_get_one_clear_line(bare_home: Home) -> None:
     bare_home.db_file.write_bytes(b"this is no database, whatever its name says" * 100)
-    with pytest.raises(MemoryStoreError, match=r"memory\.db.*move it away"):
+    with pytest.raises(MemoryStoreError, match=r"memory\.db.*molt memory rebuild"):
         Memory(bare_home)
     bare_home.db_file.unlink()
     Memory(bare_home).close()
