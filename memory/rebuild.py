@@ -19,6 +19,7 @@ from memory.transcripts.model import Label, Transcript
 from memory.values import IngestProgress, IngestReport
 
 ProgressCallback = Callable[[IngestProgress], None]
+SOURCE_COLUMNS = ("path", "format", "sha256", "size_bytes", "mtime_ns", "label")
 FAILURES = (sqlite3.Error, MemoryStoreError, ValueError, TypeError, KeyError, IndexError)
 """What reading a damaged database may raise: SQLite's errors, and those of values that make no sense."""
 
@@ -29,7 +30,7 @@ class RebuildReport:
 
     ``put_aside``: where the damaged one lies now. ``kept``: conversations whose files are gone, taken over from it;
     ``lost``: files that are gone and of which nothing could be taken over. ``forgets``: whether what was forgotten is
-    still known, so that it stays gone.
+    still known, so that it stays gone; ``knows_files``: whether the list of files that were read could be read.
     """
 
     damage: str = ""
@@ -37,6 +38,7 @@ class RebuildReport:
     kept: int = 0
     lost: list[str] = field(default_factory=list)
     forgets: bool = True
+    knows_files: bool = True
     report: IngestReport = field(default_factory=IngestReport)
 
 
@@ -48,7 +50,8 @@ class _Salvage:
     forgotten: list[str] = field(default_factory=list)
     sources: list[SourceFile] = field(default_factory=list)
     talks: list[tuple[str, Transcript, dict[str, int] | None]] = field(default_factory=list)
-    is_whole: bool = True
+    is_whole: bool = False
+    knows_files: bool = False
 
 
 def damage_of(db_file: Path) -> str:
@@ -92,7 +95,8 @@ def rebuild(home: Home, on_progress: ProgressCallback | None = None) -> RebuildR
                 connection.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", rows)
             store.close()
             store = Store(fresh)  # which reads the key once
-        result = RebuildReport(damage, forgets=bool(found.digest_key) and found.is_whole)
+        forgets = bool(found.digest_key) and found.is_whole
+        result = RebuildReport(damage, forgets=forgets, knows_files=found.knows_files)
         result.report = _read_all(home, store, found.sources, on_progress)
         _take_over(home, store, found, result)
     finally:
@@ -137,19 +141,19 @@ def _read_all(
 
 def _salvaged(db_file: Path) -> _Salvage:
     """Row by row, each table for itself, up to where it is damaged; a file that is no database gives nothing."""
-    found = _Salvage(is_whole=False)
+    found = _Salvage()
     try:
         with closing(_read_only(db_file)) as database:
             keys = [row["value"] for row in _rows(database, "SELECT * FROM meta") if row["key"] == "digest_key"]
             found.digest_key = str(keys[0]) if keys else ""
             found.forgotten = [str(row[0]) for row in _rows(database, "SELECT digest FROM forgotten")]
-            count = next(_rows(database, "SELECT count(*) FROM forgotten"), None)
-            found.is_whole = count is not None and count[0] == len(found.forgotten)
+            found.is_whole = _is_count(database, "forgotten", len(found.forgotten))
             for row in _rows(database, "SELECT * FROM sources"):
                 try:
                     found.sources.append(_source(row))
                 except FAILURES:
                     continue
+            found.knows_files = _is_count(database, "sources", len(found.sources))
             ids = [str(row[0]) for row in _rows(database, "SELECT transcript_id FROM conversations")]
         store = Store(db_file)
     except FAILURES:
@@ -192,9 +196,14 @@ def _rows(database: sqlite3.Connection, query: str) -> Iterator[sqlite3.Row]:
         return
 
 
+def _is_count(database: sqlite3.Connection, table: str, count: int) -> bool:
+    row = next(_rows(database, f"SELECT count(*) FROM {table}"), None)  # noqa: S608 - our own names
+    return row is not None and row[0] == count
+
+
 def _source(row: sqlite3.Row) -> SourceFile:
-    names = ("path", "format", "sha256", "size_bytes", "mtime_ns", "label")
-    return SourceFile(*(row[name] for name in names), in_home=bool(row["in_home"]), duplicates=row["duplicates"])
+    path, kind, sha256, size, mtime, label = (row[name] for name in SOURCE_COLUMNS)
+    return SourceFile(path, kind, sha256, size, mtime, label, bool(row["in_home"]), row["duplicates"])
 
 
 def _path(home: Home, source: SourceFile) -> Path:

@@ -113,6 +113,12 @@ class Agent:
             self._memory.close()
 
     @property
+    def indexing(self) -> float | None:
+        """Which share of the new memories has its vector, while they are being embedded; None otherwise."""
+        now = self._indexer.progress if self._indexer is not None else None
+        return now.done / now.total if now is not None and now.total else None
+
+    @property
     def model(self) -> ModelFile | None:
         """The base model in use; None before ``start``."""
         return self.speaker.model

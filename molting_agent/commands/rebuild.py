@@ -51,10 +51,14 @@ def _lines(done: "RebuildReport") -> list[str]:
     if done.damage:
         lines.append(f"memory.db was damaged ({done.damage}); it lies in {done.put_aside} now: delete it when you miss")
         lines[-1] += " nothing, for it still holds what you may forget later"
-    if done.kept:
-        lines.append(f"{done.kept:,} conversations or files that are gone were kept from the database")
+    if done.kept and done.damage:
+        lines.append(f"{done.kept:,} conversations whose files are gone were taken over from it")
+    elif done.kept:
+        lines.append(f"{done.kept:,} files are gone; what came from them is kept")
     if not done.forgets:
         lines.append("what had been forgotten is not known any more: forget it again where a file still holds it")
+    if not done.knows_files:
+        lines.append("which files from elsewhere had been read is not known any more: give them to molt ingest again")
     lines += [f"{path}: gone, and nothing of it could be kept" for path in done.lost[:LOST_SHOWN]]
     if len(done.lost) > LOST_SHOWN:
         lines.append(f"and {len(done.lost) - LOST_SHOWN:,} more")
