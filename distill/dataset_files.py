@@ -11,6 +11,7 @@ from typing import Any
 
 from distill.card import card, figures
 from memory.errors import UsageError
+from memory.exchanges import holds
 from memory.files import fsync_folder
 from memory.home import Home
 
@@ -131,15 +132,19 @@ def read(folder: Path) -> tuple[list[Row], list[Row], dict[str, Any]]:
     return examples, pairs, made
 
 
-def remove(folder: Path, ids: Collection[str]) -> int:
+def remove(folder: Path, ids: Collection[str], needles: Collection[bytes] = ()) -> int:
     """Rewrite a dataset without every row that comes from one of ``ids``; returns how many rows went.
 
-    An id is that of a conversation, of a message in it (learnt or context) or of a memory that was shown in it. The
+    An id is that of a conversation, of a message in it (learnt or context) or of a memory that was shown in it. Rows go
+    too in which one of ``needles`` (see ``trust.words``) is said, be it by the identity before the conversation. The
     card and the figures are made anew from what is left. Errors: UsageError when the dataset is damaged.
     """
     wanted = set(ids)
     examples, pairs, made = read(folder)
-    left = [[row for row in rows if wanted.isdisjoint(_ids_of(row))] for rows in (examples, pairs)]
+    left = [
+        [row for row in rows if wanted.isdisjoint(_ids_of(row)) and not (needles and holds(_said_in(row), needles))]
+        for rows in (examples, pairs)
+    ]
     gone = len(examples) + len(pairs) - sum(map(len, left))
     if gone:
         write(folder, left[0], left[1], {**made, "rows_removed": made.get("rows_removed", 0) + gone})
@@ -150,7 +155,13 @@ def _ids_of(row: Row) -> Iterable[str]:
     return (row["conversation"], *row["source_ids"])
 
 
-def forget(home: Home, ids: Collection[str]) -> int:
+def _said_in(row: Row) -> str:
+    """All texts of a row, one after the other."""
+    said = [part for message in (*(row.get("messages") or ()), *(row.get("prompt") or ())) for part in message.values()]
+    return "\n".join(str(part) for part in (*said, *row.values()) if isinstance(part, str))
+
+
+def forget(home: Home, ids: Collection[str], needles: Collection[bytes] = ()) -> int:
     """Take what was forgotten out of every dataset of a home; returns how many rows went.
 
     A damaged dataset cannot be told from one that holds it, so it is deleted whole: it can be made anew at any time.
@@ -163,7 +174,7 @@ def forget(home: Home, ids: Collection[str]) -> int:
         if not is_dataset(folder):
             continue
         try:
-            gone += remove(folder, ids)
+            gone += remove(folder, ids, needles)
         except UsageError:
             shutil.rmtree(folder, ignore_errors=True)
     return gone

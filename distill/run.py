@@ -15,6 +15,7 @@ from distill.config import DistillConfig
 from distill.evaluate.exam import exam_of
 from distill.examination import ScoreFile, Scores, items_of
 from distill.extras import older
+from distill.forget import is_marked, unmark
 from distill.judgement import CHAMPION, conclude
 from distill.manifest import ADAPTER_NAME, SCHEMA, WHOLE_NAME, describe_files, read_manifest, write_manifest
 from distill.pair_lessons import PairLesson, pair_cost_tokens, pair_lessons, too_few_pairs
@@ -129,6 +130,7 @@ class Run:
 
         Errors: TooLittle, which says how much is missing; TrainingError where the teacher cannot score.
         """
+        unmark(self.home.training_dir)
         state = self.prepare(config, minutes)
         self.folder.save(state)
         return state
@@ -150,6 +152,7 @@ class Run:
 
     def resume(self) -> RunState:
         """The interrupted run. Errors: TrainingError when there is none or the base has changed since."""
+        self._heed_forgetting()
         state = self.folder.load()
         if state.base["sha256"] != self.base_sha256:
             raise TrainingError(
@@ -163,6 +166,7 @@ class Run:
         state = self._renumbered(state)
         filed = self._filed(state)
         measured = self._train(state) if filed is None else {}
+        self._heed_forgetting()
         self.processes.share()  # the others may go: what follows is done by one
         if filed is None:
             self.reporter.check()
@@ -178,6 +182,13 @@ class Run:
         return filed
 
     # -- the steps -----------------------------------------------------------------------------------------------------
+
+    def _heed_forgetting(self) -> None:
+        """Give the run up when something it learns from was forgotten since it began. Errors: TrainingError."""
+        if is_marked(self.home.training_dir):
+            self.folder.clear()
+            unmark(self.home.training_dir)
+            raise TrainingError("something that this retraining learns from was forgotten; start anew: molt retrain")
 
     def _renumbered(self, state: RunState) -> RunState:
         """Another molt may have taken the number while this run was interrupted."""
@@ -228,6 +239,7 @@ class Run:
         started = time.monotonic()
         scores, fresh = self._scores(state, sides)
         judge_s = time.monotonic() - started
+        self._heed_forgetting()
         judgement = conclude(scores, state.config)
         chosen = measured[judgement.chosen]
         built = report.build(

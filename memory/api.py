@@ -1,15 +1,23 @@
 """The memory's front door: one object a home, light to import, safe to call from several threads."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memory.home import Home
 from memory.recall import memory_block
 from memory.transcripts.model import Label, Transcript
-from memory.values import IndexCheck, IngestProgress, IngestReport, RecalledMemory, Receipt
+from memory.values import Forgotten, IngestProgress, IngestReport, RecalledMemory, Receipt
 
-__all__ = ["IngestProgress", "IngestReport", "Memory", "RecalledMemory", "Receipt", "memory_block"]
+if TYPE_CHECKING:
+    from datetime import date
+
+    from memory.consolidate import Candidate
+    from memory.selection import Selection
+    from memory.why import Why
+
+__all__ = ["Forgotten", "IngestProgress", "IngestReport", "Memory", "RecalledMemory", "Receipt", "memory_block"]
 
 ProgressCallback = Callable[[IngestProgress], None]
 Memories = list[RecalledMemory]
@@ -83,15 +91,66 @@ class Memory:
         with self._writing:
             return add(self.home, self._store, self._vectors, text)
 
-    def forget(self, ids: Sequence[str]) -> list[Receipt]:
-        """Remove memories everywhere in the home: files, transcripts, SQLite, vectors, Chroma, saved KV states.
+    def undo(self, memory_id: str = "") -> Receipt:
+        """Take back the last memory that was written to MEMORY.md, or this one: the file is then what it was before.
 
-        Receipts, one a place; an unknown id has none. What was forgotten stays gone when its file is read again.
+        Where it was changed since, the entry alone leaves it. Errors: UsageError when there is nothing to take back.
         """
-        from memory.keep import forget
+        from memory.keep import undo
 
         with self._writing:
-            return forget(self.home, self._store, self._vectors, ids)
+            return undo(self.home, self._store, memory_id)
+
+    def forget(self, ids: Sequence[str]) -> list[Receipt]:
+        """``forget_all`` for memories by id; gives the receipts."""
+        return list(self.forget_all(ids).receipts)
+
+    def forget_all(self, ids: Sequence[str], messages: Mapping[str, Collection[str]] | None = None) -> Forgotten:
+        """Remove memories, and messages by conversation, everywhere in the home: files, SQLite, vectors, logs.
+
+        Receipts, one a place; an unknown id has none. What says the same elsewhere goes too, and all of it stays gone
+        when its file is read again. What the floors above keep of the same words they take out themselves.
+        """
+        from memory.forgetting import forget
+
+        with self._writing:
+            return forget(self.home, self._store, self._vectors, ids, messages)
+
+    def select(self, *, query: str = "", source: str = "", since: str = "", until: str = "") -> "Selection":
+        """What would be forgotten: all that fits every condition that is given. Nothing is changed.
+
+        ``query``: all its content words are said. ``source``: a file, a folder or a conversation that it came from.
+        ``since`` and ``until``: days (2026-02-14, or 7d for seven days ago), both included. Errors: UsageError.
+        """
+        from memory.selection import select
+
+        return select(self.home, self._store, query=query, source=source, since=since, until=until)
+
+    def candidates(self, *, since: "date | None" = None, limit: int = 50) -> "list[Candidate]":
+        """Sentences of the person's own that may be worth keeping, said from ``since`` on; see memory.consolidate."""
+        from memory.consolidate import candidates
+
+        return candidates(self._store, since=since, limit=limit)
+
+    def accept(self, candidate_id: str, text: str = "") -> Receipt:
+        """Keep a candidate in MEMORY.md, in other words if ``text`` gives them. Errors: UsageError, HomeError."""
+        from memory.consolidate import accept
+
+        with self._writing:
+            return accept(self.home, self._store, self._vectors, candidate_id, text)
+
+    def reject(self, candidate_id: str) -> "Candidate":
+        """Never propose a candidate again. Errors: UsageError when there is none of this id."""
+        from memory.consolidate import reject
+
+        with self._writing:
+            return reject(self._store, candidate_id)
+
+    def why(self, memory_id: str) -> "Why":
+        """Where a memory came from, the words around it, and when it was shown. Errors: UsageError."""
+        from memory.why import why
+
+        return why(self.home, self._store, memory_id)
 
     def list(self, *, limit: int = 100) -> Memories:
         """The newest memories: the person's own entries first, then conversations."""
@@ -116,18 +175,6 @@ class Memory:
     def fill_vectors(self, on_progress: ProgressCallback | None = None) -> int:
         """Embed every chunk that has no vector yet, bring Chroma in step; resumable. Returns how many were embedded."""
         return self._vectors.fill(on_progress)
-
-    def keep_in_step(self) -> None:
-        """In a process that warmed up: bring Chroma in step after other processes wrote; cheap when none did."""
-        self._vectors.keep_in_step()
-
-    def check_index(self) -> IndexCheck:
-        """Open the vector index, make it anew where it is damaged, and bring it in step; may take minutes."""
-        return self._vectors.check()
-
-    def take_notice(self) -> str:
-        """What a person should know of embedder and index, such as a server that is away, told once; "" for nothing."""
-        return self._vectors.take_notice()
 
     def stats(self) -> dict[str, int]:
         """Counts: sources, conversations, turns, memories, vectors, vectors_missing."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from memory.labels import private_spans, strictest
-from memory.memory_file import HEADING, Entry, parse
+from memory.memory_file import HEADING, Entry, lines_of, parse
 from memory.ranges import Range, without
 from memory.transcripts.model import Label, Transcript, Trust, Turn
 from memory.transcripts.writer import FORGOTTEN
@@ -82,11 +82,11 @@ def _hidden_entries(content: str, spans: Sequence[Range]) -> set[Entry]:
     """The entries that a private span touches, and those below a heading that it touches."""
     if not spans:
         return set()
-    starts = [0, *accumulate(len(line) for line in content.splitlines(keepends=True))]
+    starts = [0, *accumulate(len(line) + 1 for line in content.split("\n" if "\n" in content else "\r"))]
     lines: set[int] = set()
     for start, end in spans:
         lines.update(range(bisect_right(starts, start), bisect_right(starts, end - 1) + 1))
-    rows = content.splitlines()
+    rows = lines_of(content)
     names = {match[2] for number in lines if number <= len(rows) and (match := HEADING.match(rows[number - 1]))}
     return {
         entry

@@ -27,6 +27,7 @@ from memory.sources import (
     touch_source,
 )
 from memory.store import Store
+from memory.telling import long_words, tells
 from memory.transcripts.model import Label, Skipped, Transcript, Turn
 from memory.transcripts.read import open_log
 from memory.transcripts.writer import FORGOTTEN
@@ -60,8 +61,7 @@ def ingest(
 def sync(home: Home, store: Store) -> IngestReport:
     """MEMORY.md, the notes and the sessions of the home; what came from files that are gone goes too."""
     run = _Run(home, store)
-    files = [home.memory_file] if home.memory_file.is_file() else []
-    files += sorted(path for path in home.notes_dir.rglob("*") if path.suffix in MARKDOWN_SUFFIXES and path.is_file())
+    files = [path for path in home_documents(home) if path.parent != home.identity_dir]
     files += sorted(home.sessions_dir.glob("*.jsonl"))
     run.read(files)
     present = {source_key(home, path) for path in files}
@@ -71,8 +71,18 @@ def sync(home: Home, store: Store) -> IngestReport:
     return run.report
 
 
+def home_documents(home: Home) -> list[Path]:
+    """The markdown files that are the home's own: MEMORY.md, the notes, and the identity."""
+    files = [home.memory_file] if home.memory_file.is_file() else []
+    for folder in (home.notes_dir, home.identity_dir):
+        files += sorted(path for path in folder.rglob("*") if path.suffix in MARKDOWN_SUFFIXES and path.is_file())
+    return files
+
+
 def sync_file(home: Home, store: Store, path: Path) -> IngestReport:
-    """One file of the home after it was edited."""
+    """One file of the home after it was edited; one that is gone leaves the memory."""
+    if not path.exists():
+        return IngestReport(removed=remove_source(store, source_key(home, path)))
     run = _Run(home, store)
     run.read([path])
     return run.report
@@ -261,8 +271,10 @@ class _Run:
         turns = tuple(self._kept_turns(transcript))
         forgotten = {turn.id for turn in turns if turn.text == FORGOTTEN}
         others = tuple(one for one in transcript.alternatives if one.message_id not in forgotten)
+        gone = [turn.text for turn in transcript.turns if turn.id in forgotten]
+        title = "" if any(tells(transcript.title, long_words(text)) for text in gone) else transcript.title
         floor = strictest(self._floor(source, path), self._rules.of_path(transcript.path.absolute()))
-        kept = labelled(replace(transcript, turns=turns, alternatives=others), floor, self._rules)
+        kept = labelled(replace(transcript, turns=turns, alternatives=others, title=title), floor, self._rules)
         return scrub_conversation(kept)
 
     def _kept_turns(self, transcript: Transcript) -> Iterator[Turn]:

@@ -1,19 +1,14 @@
-"""Keeping and forgetting: the two ways a person writes to the memory, each answered with receipts."""
+"""Keeping: the way a person writes to the memory, each write answered with a receipt and open to be taken back."""
 
-import json
-import sqlite3
-from collections.abc import Sequence
-from pathlib import Path
-
-from memory import memory_file
-from memory.chunk import chunk_document
-from memory.conversations import forget_turns
-from memory.errors import HomeError
+from memory.chunk import chunk_id, split_text
+from memory.errors import UsageError
 from memory.home import Home
-from memory.ingest import message_key, sync_file
-from memory.sources import bump, drop_orphan_vectors
+from memory.ingest import source_key, sync_file
+from memory.labels import private_spans
+from memory.memory_edit import Edit, add_entry, remove_lines, take_back
+from memory.memory_file import parse
 from memory.store import Store
-from memory.transcripts.writer import FORGOTTEN, redact
+from memory.transcripts.writer import now
 from memory.values import Receipt
 from memory.vectors import Vectors
 
@@ -21,107 +16,59 @@ from memory.vectors import Vectors
 def add(home: Home, store: Store, vectors: Vectors, text: str) -> Receipt:
     """Write one entry to MEMORY.md and index it; see ``Memory.add``. Raises UsageError for empty text, HomeError."""
     clean = " ".join(text.split())
+    key = source_key(home, home.memory_file)
+    shown = private_spans(clean)[0].strip()
+    pieces = split_text(shown)  # a long one is found in pieces, the first stands for it
     with store.transaction() as connection:  # said anew, it may stay
-        connection.execute("DELETE FROM forgotten WHERE digest = ?", (store.digest(clean),))
-    line, is_new = memory_file.add_entry(home.memory_file, clean)
+        connection.executemany(
+            "DELETE FROM forgotten WHERE digest = ?", [(store.digest(piece),) for piece in (shown, *pieces)]
+        )
+    edit = add_entry(home.memory_file, clean)
+    memory_id = chunk_id(key, pieces[0]) if pieces else ""
+    if edit.is_new:
+        with store.transaction() as connection:
+            connection.execute(
+                "INSERT INTO writes (made_at, memory_id, path, byte_offset, byte_length, sha256_before, sha256_after)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (now(), memory_id, key, edit.offset, edit.length, edit.before, edit.after),
+            )
     sync_file(home, store, home.memory_file)
     vectors.fill_if_loaded()
+    known = store.memories([memory_id])
+    action = "added" if edit.is_new else "kept"
+    return Receipt(known[0].id if known else "", action, str(home.memory_file), edit.line, clean)
+
+
+def undo(home: Home, store: Store, memory_id: str = "") -> Receipt:
+    """Take back the last write, or the one of this memory; see ``Memory.undo``. Raises UsageError, HomeError."""
+    which = "WHERE memory_id = ?" if memory_id else ""
     with store.locked() as connection:
         row = connection.execute(
-            "SELECT c.id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ? AND c.line_start = ?",
-            (home.memory_file.name, line),
+            f"SELECT * FROM writes {which} ORDER BY number DESC LIMIT 1",  # noqa: S608 - only a condition of ours is put in
+            (memory_id,) if memory_id else (),
         ).fetchone()
-    return Receipt(row["id"] if row else "", "added" if is_new else "kept", str(home.memory_file), line, clean)
-
-
-def forget(home: Home, store: Store, vectors: Vectors, ids: Sequence[str]) -> list[Receipt]:
-    """Remove memories everywhere in the home; see ``Memory.forget``.
-
-    Files first, SQLite after: whatever a crash leaves half done, the next reading of the files completes. The same
-    entry in another document, and further pieces of the same exchange, go too.
-    """
-    receipts: list[Receipt] = []
-    for row in _with_copies(store, ids):
-        path = home.root / row["source_path"]
-        if row["transcript_id"]:
-            receipts += _forget_exchange(home, store, row, path)
-        else:
-            receipts.append(_forget_entry(home, store, row, path))
-    if receipts:
-        _leave_no_bytes(home, store, vectors)
-    return receipts
-
-
-def _with_copies(store: Store, ids: Sequence[str]) -> list[sqlite3.Row]:
-    rows = {row["id"]: row for row in store.chunk_rows("id", list(dict.fromkeys(ids)))}
-    for row in list(rows.values()):
-        if not row["transcript_id"]:
-            wanted = store.digest(row["text"])
-            for other in store.chunk_rows("text_hash", [row["text_hash"]]):
-                if not other["transcript_id"] and store.digest(other["text"]) == wanted:
-                    rows[other["id"]] = other
-    return list(rows.values())
-
-
-def _forget_entry(home: Home, store: Store, row: sqlite3.Row, path: Path) -> Receipt:
-    """Take an entry out of its file if the file is the home's, and out of SQLite, for good."""
-    action, line = "forgotten", row["line_start"]
-    if row["in_home"]:
-
-        def locate(content: str) -> tuple[int, int] | None:
-            same = [chunk for chunk in chunk_document(content, path) if chunk.text == row["text"]]
-            nearest = min(same, key=lambda chunk: abs(chunk.line_start - row["line_start"]), default=None)
-            return (nearest.line_start, nearest.line_end) if nearest else None
-
-        line = memory_file.remove_lines(path, locate)
+    if row is None:
+        what = f"{memory_id} was not written by molt memory add" if memory_id else "nothing was written yet"
+        raise UsageError(f"{what}, so there is nothing to take back; to remove a memory: molt memory forget ID")
+    path = home.root / row["path"]
+    known = store.memories([row["memory_id"]])
+    text = known[0].text if known else ""
+    edit = Edit(0, True, row["byte_offset"], row["byte_length"], row["sha256_before"], row["sha256_after"])
+    if take_back(path, edit):
+        action, line = "restored", 0
+    else:  # something else was written since: the entry alone leaves
         action = "removed"
+        line = remove_lines(path, lambda content: _lines_of_entry(content, text)) if text else 0
     with store.transaction() as connection:
-        connection.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (store.digest(row["text"]),))
-        _delete_chunks(connection, [row])
-    if row["in_home"] and path.exists():
-        sync_file(home, store, path)  # the lines below moved up
-    return Receipt(row["id"], action, str(path), line, row["text"])
+        connection.execute("DELETE FROM writes WHERE number = ?", (row["number"],))
+    sync_file(home, store, path)
+    return Receipt(row["memory_id"], action, str(path), line, text)
 
 
-def _forget_exchange(home: Home, store: Store, row: sqlite3.Row, path: Path) -> list[Receipt]:
-    """Redact the exchange's messages in our own transcript, or in SQLite alone where the log is somebody else's."""
-    messages = set(json.loads(row["message_ids"]))
-    receipts: list[Receipt] = []
-    if row["in_home"] and path.exists():
-        try:
-            changed = redact(path, lambda message_id, _: message_id in messages)
-        except OSError as error:
-            raise HomeError(f"{path}: cannot be redacted ({error.strerror}); nothing was forgotten") from error
-        receipts = [Receipt(row["id"], "redacted", str(path), line, message_id) for line, message_id in changed]
-    with store.transaction() as connection:
-        connection.executemany(
-            "INSERT OR IGNORE INTO forgotten VALUES (?)",
-            [(store.digest(message_key(row["transcript_id"], message_id)),) for message_id in messages],
-        )
-        forget_turns(connection, row["conversation_id"], sorted(messages), FORGOTTEN)
-        pieces = connection.execute(
-            "SELECT number, text_hash FROM chunks WHERE conversation_id = ? AND message_id = ?",
-            (row["conversation_id"], row["message_id"]),
-        ).fetchall()
-        _delete_chunks(connection, pieces)
-    if row["in_home"] and path.exists():
-        sync_file(home, store, path)
-    return receipts or [Receipt(row["id"], "forgotten", str(path), row["line_start"], row["message_id"])]
-
-
-def _delete_chunks(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> None:
-    connection.executemany("DELETE FROM chunks WHERE number = ?", [(row["number"],) for row in rows])
-    drop_orphan_vectors(connection, [row["text_hash"] for row in rows])
-
-
-def _leave_no_bytes(home: Home, store: Store, vectors: Vectors) -> None:
-    """Wipe what deletion leaves behind: dead terms in the full-text index, old pages in the WAL, vectors, KV states."""
-    with store.transaction() as connection:
-        bump(connection, "purges")
-        connection.execute("INSERT INTO chunks_fts (chunks_fts) VALUES ('optimize')")
-    with store.locked() as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    vectors.purge()
-    for state in (home.cache_dir / "kv").rglob("*"):
-        if state.is_file():
-            state.unlink(missing_ok=True)
+def _lines_of_entry(content: str, text: str) -> tuple[int, int] | None:
+    """Where the entry stands that begins with ``text``, the first piece of it that is indexed."""
+    for entry in parse(content):
+        shown = " ".join(private_spans(entry.text)[0].split())
+        if shown == text or split_text(shown)[:1] == [text]:
+            return entry.line_start, entry.line_end
+    return None

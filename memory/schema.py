@@ -6,7 +6,7 @@ from pathlib import Path
 
 from memory.errors import MemoryStoreError
 
-VERSION = 2
+VERSION = 3
 BUSY_TIMEOUT_MS = 30_000
 
 # The full-text table holds no text of its own (external content), so that a chunk is stored once; triggers keep it in
@@ -100,6 +100,21 @@ CREATE TABLE vectors (
 CREATE TABLE forgotten (digest TEXT PRIMARY KEY) WITHOUT ROWID;  -- keyed digests: they say nothing about the text
 """
 
+# What a person can take back, and what they need not be asked again: places and digests, never words.
+KEEPING = """
+CREATE TABLE writes (
+  number INTEGER PRIMARY KEY,
+  made_at TEXT NOT NULL,
+  memory_id TEXT NOT NULL,
+  path TEXT NOT NULL,                 -- as in sources
+  byte_offset INTEGER NOT NULL,
+  byte_length INTEGER NOT NULL,
+  sha256_before TEXT NOT NULL,        -- of the whole file; '' where there was none
+  sha256_after TEXT NOT NULL
+);
+CREATE TABLE reviewed (digest TEXT PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID;  -- keyed, as forgotten
+"""
+
 # Version 1 knew one conversation a file and did not scrub. Everything is kept; files of conversations are read again
 # the next time, for what was left out then. A table with a constraint too many can only be made anew and renamed.
 FROM_1 = """
@@ -163,11 +178,13 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            _run(connection, TABLES)
+            _run(connection, TABLES + KEEPING)
             values = {"digest_key": secrets.token_hex(16), "vector_generation": "0", "purges": "0", "label_rules": ""}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
         elif version == 1:
-            _run(connection, FROM_1)
+            _run(connection, FROM_1 + KEEPING)
+        elif version == 2:
+            _run(connection, KEEPING)
         connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -191,6 +208,4 @@ def damage_advice(path: Path, error: Exception) -> str:
         return f"{path}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s; try again when it is done"
     if "full" in str(error):
         return f"{path}: the disk is full; free some space and do the same again: what was finished is kept"
-    if "readonly" in str(error) or "read-only" in str(error) or "unable to open" in str(error):
-        return f"{path}: cannot be written ({error}); is the folder yours, and is the disk mounted for writing?"
-    return f"{path}: SQLite says {error}; if it is damaged, close the app and run: molt memory rebuild"
+    return f"{path}: SQLite says {error}; if it is damaged, move it away: MEMORY.md, notes and sessions are read anew"

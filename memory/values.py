@@ -36,8 +36,10 @@ class Receipt:
     """Proof of one write, made by the runtime and never by the model's prose.
 
     ``action`` is ``added`` (a new line), ``kept`` (the line was there already), ``removed`` (the line left the file),
+    ``restored`` (a write was taken back, the file is what it was before, byte for byte),
     ``redacted`` (the text left a transcript, the fact that something was said stays) or ``forgotten`` (left the index
-    only: the file belongs to somebody else and was not touched). ``line`` counts from 1; 0 means no line.
+    only: the file belongs to somebody else and was not touched) or ``carried`` (a molt has learnt it: its weights keep
+    it). ``line`` counts from 1; 0 means no line.
     """
 
     id: str
@@ -48,6 +50,21 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a forgetting did. The receipts are for the person; all else is for whoever keeps more of the same words.
+
+    ``ids`` are the memories and messages that went, ``conversations`` those they were said or shown in, ``texts`` what
+    they said, ``words`` (small letters) those of it that nothing else in the memory says. Never write these down.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+    ids: frozenset[str] = frozenset()
+    conversations: frozenset[str] = frozenset()
+    texts: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class IngestProgress:
     """How far an ingest or an embedding run has come; ``phase`` is ``reading`` or ``embedding``."""
 
@@ -55,21 +72,6 @@ class IngestProgress:
     done: int
     total: int
     name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexCheck:
-    """How the vector index is after it was looked at and mended.
-
-    ``where`` is a folder or a server; ``is_in_step`` is False while another process has it or a server is away;
-    ``was_made_anew``: it was damaged, missing or of another embedder. ``size_bytes`` is of its files in the home.
-    """
-
-    where: str
-    is_in_step: bool
-    was_made_anew: bool
-    size_bytes: int
-    embedder: str
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memory.errors import HomeError
+from memory.exchanges import holds
 from memory.files import append_line, file_lock, write_atomic
 from memory.home import Home
 from memory.transcripts.model import Label
@@ -139,8 +140,10 @@ def _set_torn_aside(folder: Path) -> int:
     return len(torn)
 
 
-def forget(home: Home, ids: Collection[str]) -> int:
-    """Remove every answer that came from these conversations or messages; returns how many went.
+def forget(home: Home, ids: Collection[str], needles: Collection[bytes] = ()) -> int:
+    """Remove every answer that came from these conversations or messages, or says a needle (see ``trust.words``).
+
+    Returns how many went.
 
     Afterwards no byte of them is in HOME/teachers: torn lines, which cannot be told apart, go too. Waits for a running
     collection to end. Errors: HomeError.
@@ -151,20 +154,30 @@ def forget(home: Home, ids: Collection[str]) -> int:
         with locked(home, folder.name, blocking=True):
             try:
                 (folder / TORN).unlink(missing_ok=True)
-                removed += _remove(folder / FILE, wanted)
+                removed += _remove(folder / FILE, wanted, needles)
             except OSError as error:
                 raise HomeError(f"{folder}: cannot be rewritten ({error.strerror}); nothing was forgotten") from error
     return removed
 
 
-def _remove(path: Path, wanted: set[str]) -> int:
+def _said_in(reply: Reply) -> str:
+    said = [content for _role, content in reply.messages]
+    return "\n".join((*said, reply.reply, reply.rationale, reply.raw))
+
+
+def _remove(path: Path, wanted: set[str], needles: Collection[bytes]) -> int:
     if not path.exists():
         return 0
     kept: list[bytes] = []
     removed = 0
     for line in path.read_bytes().splitlines(keepends=True):
         reply = _reply(line)
-        if reply is None or reply.conversation in wanted or not wanted.isdisjoint(reply.context_ids):
+        is_wanted = reply is not None and (
+            reply.conversation in wanted
+            or not wanted.isdisjoint(reply.context_ids)
+            or (bool(needles) and holds(_said_in(reply), needles))
+        )
+        if reply is None or is_wanted:
             removed += reply is not None
         else:
             kept.append(line)

@@ -2,15 +2,15 @@
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from memory.errors import HomeError
-from memory.files import append_line, file_lock, write_atomic
-from memory.transcripts.fields import clean_text, dict_field, text_field
+from memory.files import append_line, file_lock
+from memory.transcripts.fields import clean_text, text_field
 from memory.transcripts.lines import read_json_lines
 from memory.transcripts.model import Skipped
 from memory.transcripts.pi import EDIT, RATING
@@ -120,7 +120,8 @@ class SessionWriter:
 
     def _message(self, message: dict[str, Any], message_id: str) -> str:
         for block in message["content"]:
-            block["text"] = clean_text(block["text"])
+            if "text" in block:  # what was thought has been cleaned already
+                block["text"] = clean_text(block["text"])
         return self._entry({"type": "message", "message": message}, message_id)
 
     def _entry(self, record: dict[str, Any], entry_id: str = "") -> str:
@@ -134,60 +135,12 @@ class SessionWriter:
 
     def _write(self, record: dict[str, Any]) -> None:
         try:
-            with file_lock(_lock_of(self.path)):
+            with file_lock(lock_of(self.path)):
                 append_line(self.path, json.dumps(record, ensure_ascii=False))
         except OSError as error:
             raise HomeError(f"{self.path}: cannot be written ({error.strerror}); nothing was said aloud") from error
 
 
-def _lock_of(path: Path) -> Path:
+def lock_of(path: Path) -> Path:
     """One lock for all sessions of a home: a redaction replaces a file, and no append may fall in between."""
     return path.parent / ".lock"
-
-
-def redact(path: Path, is_forgotten: Callable[[str, str], bool]) -> list[tuple[int, str]]:
-    """Replace forgotten texts in a session file, in place; returns (line, message id) of each line that changed.
-
-    ``is_forgotten(message_id, text)`` decides, for messages and for the person's edits of them alike. Everything else
-    in the file stays byte for byte, unreadable lines too.
-    """
-    changed: list[tuple[int, str]] = []
-    with file_lock(_lock_of(path)):
-        lines = path.read_bytes().split(b"\n")
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(record, dict):
-                continue
-            message_id = _redact_record(record, is_forgotten)
-            if message_id:
-                lines[number - 1] = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
-                changed.append((number, message_id))
-        if changed:
-            write_atomic(path, b"\n".join(lines))
-    return changed
-
-
-def _redact_record(record: dict[str, Any], is_forgotten: Callable[[str, str], bool]) -> str:
-    """Redact one record in place; returns the id of the message it is about, or "" when nothing changed."""
-    if record.get("type") == "message":
-        message_id = text_field(record, "id")
-        content = dict_field(record, "message").get("content")
-        blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-        texts = [block for block in blocks if isinstance(block.get("text"), str) and block["text"] != FORGOTTEN]
-        if not any(is_forgotten(message_id, block["text"]) for block in texts):
-            return ""
-        for block in blocks:
-            for key in ("text", "thinking"):
-                if key in block:
-                    block[key] = FORGOTTEN
-        return message_id
-    if record.get("customType") == EDIT:
-        data = dict_field(record, "data")
-        message_id, text = text_field(data, "message_id"), text_field(data, "text")
-        if text and text != FORGOTTEN and is_forgotten(message_id, text):
-            data["text"] = FORGOTTEN
-            return message_id
-    return ""

@@ -12,7 +12,7 @@ from distill.manifest import describe_files, write_manifest
 from distill.registry import Registry
 from memory.api import RecalledMemory
 from memory.home import Home
-from memory.values import IngestReport
+from memory.values import Forgotten, IngestReport
 from molting_agent.agent import Agent
 from molting_agent.config import Config
 from molting_agent.identity import create_home
@@ -46,10 +46,10 @@ class ScriptedMemory:
     def get(self, ids: list[str]) -> list[RecalledMemory]:
         return [self.memories[memory_id] for memory_id in ids if memory_id in self.memories]
 
-    def forget(self, ids: list[str]) -> list[Any]:
+    def forget_all(self, ids: list[str], messages: object = None) -> Forgotten:
         for memory_id in ids:
             del self.memories[memory_id]
-        return []
+        return Forgotten(ids=frozenset(ids))
 
     def sync(self) -> IngestReport:
         self.syncs += 1
@@ -60,12 +60,6 @@ class ScriptedMemory:
 
     def warm(self) -> None:
         pass
-
-    def keep_in_step(self) -> None:
-        pass
-
-    def take_notice(self) -> str:
-        return ""
 
     def close(self) -> None:
         pass

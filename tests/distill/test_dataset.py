@@ -15,7 +15,7 @@ from distill.collect import collect
 from distill.config import DistillConfig, load_config
 from distill.dataset import COPY_OF_LABELLED, NEAR_COPY, REPEATED, split
 from distill.dataset_files import read, remove
-from distill.forget import forget, forget_receipts
+from distill.forget import forget, forget_all
 from distill.lesson_rows import write_dataset
 from distill.targets import targets_of
 from memory.api import Memory
@@ -233,8 +233,8 @@ def test_forgetting_a_memory_reaches_the_datasets_of_the_home(own_home: Home) ->
     folder = own_home.datasets_dir / "d"
     write_dataset(own_home, folder, CONFIG)
     memory = Memory(own_home)
-    receipts = memory.forget([hit.id for hit in memory.list() if "heron" in hit.text])
-    assert forget_receipts(own_home, receipts) == 1
+    gone = memory.forget_all([hit.id for hit in memory.list() if "heron" in hit.text])
+    assert forget_all(own_home, gone) == 1
     assert b"heron" not in bytes_of(folder)
     write_dataset(own_home, folder, CONFIG)
     memory.close()

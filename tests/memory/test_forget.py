@@ -28,8 +28,7 @@ def test_not_one_byte_of_an_entry_is_left(claudio: Memory, with_chroma: bool) ->
             "SELECT v.vector FROM vectors v JOIN chunks c USING (text_hash) WHERE c.id = ?", (receipt.id,)
         )
         vector = bytes(row.fetchone()[0])
-    (home.cache_dir / "kv").mkdir()
-    (home.cache_dir / "kv" / "state.bin").write_bytes(SECRET.encode())
+    (home.logs_dir / "engine.log").write_text(f"loading\nunexpected: {SECRET}\nloaded\n")
     (forgotten,) = claudio.forget([receipt.id])
     assert (forgotten.id, forgotten.action, forgotten.line) == (receipt.id, "removed", receipt.line)
     assert home.memory_file.read_bytes() == kept + b"\n## Notes\n"

@@ -9,7 +9,8 @@ import pytest
 
 from memory.errors import HomeError
 from memory.transcripts.read import read_transcript
-from memory.transcripts.writer import FORGOTTEN, SessionWriter, redact
+from memory.transcripts.redact import redact
+from memory.transcripts.writer import FORGOTTEN, SessionWriter
 
 
 def _reply(writer: SessionWriter, text: str, **more: object) -> str:
