@@ -12,10 +12,11 @@ from distill.targets import Learnable, learnable
 from memory.api import Memory, RecalledMemory, Receipt
 from memory.errors import EngineError, HomeError, MoltingError, UsageError
 from memory.home import Home
+from memory.remembering import asked_to_remember
 from molting_agent.clean import clean_line
 from molting_agent.config import Config
 from molting_agent.context import Window, chat_turns, shown_ids
-from molting_agent.events import ContextTrimmed, Event, MemoriesShown, Notice, ReplyStarted, UserSaved
+from molting_agent.events import ContextTrimmed, Event, MemoriesShown, MemoryKept, Notice, ReplyStarted, UserSaved
 from molting_agent.indexer import Indexer
 from molting_agent.molt import training_paused
 from molting_agent.reply import Reply
@@ -96,8 +97,6 @@ class Agent:
         """
         notices = self.start()
         self._index_soon(vectors=True, warm=True)
-        if self._indexer is not None:
-            self._indexer.watch(self.home)
         self.speaker.warm(self._the_window().system)
         return notices
 
@@ -111,12 +110,6 @@ class Agent:
         self.speaker.close()
         if self.settle(wait_s) and self._memory is not None:
             self._memory.close()
-
-    @property
-    def indexing(self) -> float | None:
-        """Which share of the new memories has its vector, while they are being embedded; None otherwise."""
-        now = self._indexer.progress if self._indexer is not None else None
-        return now.done / now.total if now is not None and now.total else None
 
     @property
     def model(self) -> ModelFile | None:
@@ -170,6 +163,7 @@ class Agent:
         except OSError as error:
             raise HomeError(f"{self.home.sessions_dir}: your words could not be kept ({error.strerror})") from None
         yield UserSaved(message_id, text)
+        yield from self._keep_wish(text)
         yield from self.start()
         yield from self._swap_if_changed()
         memories: list[RecalledMemory] = []
@@ -181,8 +175,6 @@ class Agent:
                 yield _memory_notice(str(error) or type(error).__name__)
             if self._indexer and (why := self._indexer.take_error()):
                 yield _memory_notice(why)
-            if self._indexer and (word := self._indexer.take_notice()):
-                yield Notice(word, "warning")
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():
@@ -240,6 +232,14 @@ class Agent:
             self._show(context_used=done.prompt_tokens + done.reply_tokens, tokens_per_s=done.tokens_per_s)
         self._show(memories_shown=len(reply.memories))
         self._index_soon(vectors=True)
+
+    def _keep_wish(self, text: str) -> Iterator[Event]:
+        """Remember what the person asks to have remembered, by plain rules: no model decides about it."""
+        if wish := asked_to_remember(text):
+            try:
+                yield MemoryKept(self.memory.add(wish))
+            except MoltingError as error:  # the words are in the transcript: a broken memory may not cost the turn
+                yield Notice(f"this was not kept in MEMORY.md ({error})", "warning")
 
     def _recall_for_turn(self, text: str) -> list[RecalledMemory]:
         """Memories that the model does not see anyway: not from the part of this conversation that is in the window."""
@@ -299,12 +299,16 @@ class Agent:
 
     def forget(self, memory_id: str) -> list[Receipt]:
         """Remove a memory everywhere in the home, datasets included; it leaves this conversation's prompt too."""
-        from distill.forget import forget_receipts
+        from molting_agent.forgetting import forget
 
-        receipts = self.memory.forget([memory_id])
-        forget_receipts(self.home, receipts)
-        self._shown.pop(memory_id, None)
-        return receipts
+        farewell = forget(self.home, self.memory, [memory_id])
+        for gone in (memory_id, *farewell.gone.ids):
+            self._shown.pop(gone, None)
+        return farewell.receipts
+
+    def undo(self, memory_id: str = "") -> Receipt:
+        """Take back the last memory that was written, or this one. Errors: UsageError when there is none."""
+        return self.memory.undo(memory_id)
 
     def recall(self, query: str) -> list[RecalledMemory]:
         """What would be remembered for ``query``, this conversation included."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from memory.api import RecalledMemory
+from memory.api import RecalledMemory, Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +11,13 @@ class UserSaved:
 
     message_id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryKept:
+    """The person asked to have something remembered, and it stands in MEMORY.md now; it can be taken back."""
+
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +85,14 @@ class Notice:
     severity: str = "information"
 
 
-Event = UserSaved | MemoriesShown | ContextTrimmed | ReplyStarted | ReplyDelta | ReplyFinished | Swapped | Notice
+Event = (
+    UserSaved
+    | MemoryKept
+    | MemoriesShown
+    | ContextTrimmed
+    | ReplyStarted
+    | ReplyDelta
+    | ReplyFinished
+    | Swapped
+    | Notice
+)

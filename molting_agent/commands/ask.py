@@ -77,7 +77,7 @@ def ask(
 
 def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -> tuple["ReplyFinished", float]:
     """Run the turn; its last event, and the seconds recall took."""
-    from molting_agent.events import MemoriesShown, Notice, ReplyDelta, ReplyFinished, ReplyStarted
+    from molting_agent.events import MemoriesShown, MemoryKept, Notice, ReplyDelta, ReplyFinished, ReplyStarted
 
     finished: ReplyFinished | None = None
     recall_s, said = 0.0, ""
@@ -91,6 +91,9 @@ def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -
                     said = text
                 case ReplyStarted() if said:  # the engine died and begins anew
                     click.echo("\n")
+                case MemoryKept(receipt):
+                    place = f"{receipt.path}:{receipt.line}"
+                    say(f"{receipt.action}  {place}  {receipt.text}  (molt memory undo takes it back)", err=True)
                 case MemoriesShown():
                     recall_s = event.recall_s
                 case Notice(severity="error"):

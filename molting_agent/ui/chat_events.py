@@ -6,6 +6,7 @@ from molting_agent.events import (
     ContextTrimmed,
     Event,
     MemoriesShown,
+    MemoryKept,
     Notice,
     ReplyDelta,
     ReplyFinished,
@@ -14,6 +15,7 @@ from molting_agent.events import (
     UserSaved,
 )
 from molting_agent.ui.note_block import NoteBlock
+from molting_agent.ui.receipts import receipt_line
 from molting_agent.ui.reply_block import ReplyBlock
 from molting_agent.ui.user_block import UserBlock
 
@@ -34,13 +36,8 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:
             if reply is not None:
                 reply.show_memories(event.memories)
                 reply.doing("reading")
-        case ContextTrimmed():
-            turns = "turn" if event.turns_left_out == 1 else "turns"
-            text = (
-                f"The window was full: the oldest {event.turns_left_out} {turns} left his view, "
-                f"{event.turns_kept} stay. He can still recall what was said."
-            )
-            await chat.conversation.add(NoteBlock(text, "warning"), before=reply)
+        case MemoryKept() | ContextTrimmed():
+            await chat.conversation.add(_note_of(event), before=reply)
         case ReplyStarted():
             if reply is not None:
                 if reply.text:  # the engine had died and was asked once more
@@ -58,6 +55,17 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:
             chat.show_status()
         case Notice():
             await chat.note(event.text, event.severity)
+
+
+def _note_of(event: MemoryKept | ContextTrimmed) -> NoteBlock:
+    if isinstance(event, MemoryKept):
+        return NoteBlock(f"{receipt_line(event.receipt)}   /undo takes it back", "receipt")
+    turns = "turn" if event.turns_left_out == 1 else "turns"
+    text = (
+        f"The window was full: the oldest {event.turns_left_out} {turns} left his view, "
+        f"{event.turns_kept} stay. He can still recall what was said."
+    )
+    return NoteBlock(text, "warning")
 
 
 async def _finished(chat: "ChatScreen", event: ReplyFinished) -> None:

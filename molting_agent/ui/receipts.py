@@ -8,6 +8,8 @@ ACTIONS = {
     "kept": "was there already, {place}: {text}",
     "removed": "removed from {place}: {text}",
     "redacted": "text taken out of {place}",
+    "restored": "taken back; {place} is what it was before",
+    "carried": "{text}",
     "forgotten": "forgotten; its file is not his and stays as it is: {place}",
 }
 

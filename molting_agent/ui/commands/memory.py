@@ -1,4 +1,4 @@
-"""Slash commands about memory: remember, recall, forget, memory."""
+"""Slash commands about memory: remember, recall, forget, undo, memory."""
 
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,16 @@ async def forget(chat: "ChatScreen", argument: str) -> None:
         await chat.note("\n".join(lines) or f"There is no memory {argument}.", "receipt" if lines else "warning")
 
     chat.with_agent(lambda agent: agent.forget(argument), then=forgotten)
+
+
+@command("undo", summary="take back the memory that was written last")
+async def undo(chat: "ChatScreen", _argument: str) -> None:
+    """Make MEMORY.md what it was before."""
+
+    async def taken_back(receipt: "Receipt") -> None:
+        await chat.note(receipt_line(receipt), "receipt")
+
+    chat.with_agent(lambda agent: agent.undo(), then=taken_back)
 
 
 @command("memory", summary="search, read and forget memories (F2)")
