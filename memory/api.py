@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memory.home import Home
 from memory.recall import memory_block
 from memory.transcripts.model import Label, Transcript
-from memory.values import Forgotten, IngestProgress, IngestReport, RecalledMemory, Receipt
+from memory.values import Forgotten, IndexCheck, IngestProgress, IngestReport, RecalledMemory, Receipt
 
 if TYPE_CHECKING:
     from datetime import date
@@ -175,6 +175,18 @@ class Memory:
     def fill_vectors(self, on_progress: ProgressCallback | None = None) -> int:
         """Embed every chunk that has no vector yet, bring Chroma in step; resumable. Returns how many were embedded."""
         return self._vectors.fill(on_progress)
+
+    def keep_in_step(self) -> None:
+        """In a process that warmed up: bring Chroma in step after other processes wrote; cheap when none did."""
+        self._vectors.keep_in_step()
+
+    def check_index(self) -> IndexCheck:
+        """Open the vector index, make it anew where it is damaged, and bring it in step; may take minutes."""
+        return self._vectors.check()
+
+    def take_notice(self) -> str:
+        """What a person should know of embedder and index, such as a server that is away, told once; "" for nothing."""
+        return self._vectors.take_notice()
 
     def stats(self) -> dict[str, int]:
         """Counts: sources, conversations, turns, memories, vectors, vectors_missing."""

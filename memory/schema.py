@@ -208,4 +208,6 @@ def damage_advice(path: Path, error: Exception) -> str:
         return f"{path}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s; try again when it is done"
     if "full" in str(error):
         return f"{path}: the disk is full; free some space and do the same again: what was finished is kept"
-    return f"{path}: SQLite says {error}; if it is damaged, move it away: MEMORY.md, notes and sessions are read anew"
+    if "readonly" in str(error) or "read-only" in str(error) or "unable to open" in str(error):
+        return f"{path}: cannot be written ({error}); is the folder yours, and is the disk mounted for writing?"
+    return f"{path}: SQLite says {error}; if it is damaged, close the app and run: molt memory rebuild"

@@ -146,9 +146,15 @@ class Store:
             self._connection.close()
 
     def meta(self, key: str) -> str:
-        """One of the store's own values: digest_key, vector_generation, purges, label_rules."""
+        """One of the store's own values: digest_key, vector_generation, purges, label_rules, embedder; "" if unset."""
         with self.locked() as connection:
-            return str(connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Change one of the store's own values."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def marks(values: Sized) -> str:

@@ -74,6 +74,21 @@ class IngestProgress:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """How the vector index is after it was looked at and mended.
+
+    ``where`` is a folder or a server; ``is_in_step`` is False while another process has it or a server is away;
+    ``was_made_anew``: it was damaged, missing or of another embedder. ``size_bytes`` is of its files in the home.
+    """
+
+    where: str
+    is_in_step: bool
+    was_made_anew: bool
+    size_bytes: int
+    embedder: str
+
+
 @dataclass(slots=True)
 class IngestReport:
     """What an ingest found and changed; counts are of this run.

@@ -97,6 +97,8 @@ class Agent:
         """
         notices = self.start()
         self._index_soon(vectors=True, warm=True)
+        if self._indexer is not None:
+            self._indexer.watch(self.home)
         self.speaker.warm(self._the_window().system)
         return notices
 
@@ -110,6 +112,12 @@ class Agent:
         self.speaker.close()
         if self.settle(wait_s) and self._memory is not None:
             self._memory.close()
+
+    @property
+    def indexing(self) -> float | None:
+        """Which share of the new memories has its vector, while they are being embedded; None otherwise."""
+        now = self._indexer.progress if self._indexer is not None else None
+        return now.done / now.total if now is not None and now.total else None
 
     @property
     def model(self) -> ModelFile | None:
@@ -175,6 +183,8 @@ class Agent:
                 yield _memory_notice(str(error) or type(error).__name__)
             if self._indexer and (why := self._indexer.take_error()):
                 yield _memory_notice(why)
+            if self._indexer and (word := self._indexer.take_notice()):
+                yield Notice(word, "warning")
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():

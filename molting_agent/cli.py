@@ -14,6 +14,7 @@ from molting_agent.commands.lab import lab_group
 from molting_agent.commands.memory_review import memory_group
 from molting_agent.commands.models import models_group
 from molting_agent.commands.molts import molts_group
+from molting_agent.commands.rebuild import rebuild
 from molting_agent.commands.recall import recall
 from molting_agent.commands.retrain import retrain
 from molting_agent.commands.sessions import sessions_group
@@ -59,3 +60,4 @@ for command in (
     doctor,
 ):
     main.add_command(command)
+memory_group.add_command(rebuild)

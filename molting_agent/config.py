@@ -63,6 +63,10 @@ class MemorySettings(Section):
     """At most this many memories are shown with a question; 0 turns recall off."""
     budget_tokens: int = Field(default=400, ge=0, le=32_768)
     """The memories of one question take at most this much of the window."""
+    embedder: str = "all-MiniLM-L6-v2"
+    """Any sentence-transformers model, by name or folder; paraphrase-multilingual-MiniLM-L12-v2 for other languages."""
+    chroma: str = ""
+    """Address of a Chroma server such as "http://host:8000", for more than one machine; empty keeps the index here."""
     private: Rules = ()
     """Remembered, but never learnt from and never sent away: paths like "~/clients/**", words like "#medical"."""
     never_train: Rules = ()

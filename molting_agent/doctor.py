@@ -1,16 +1,15 @@
-"""Looks a home over: what works, what does not, and what to do about it; repairs nothing by itself."""
+"""Looks a home over: what works, what does not, and what to do about it; repairs the vector index, which is derived."""
 
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
 from distill.registry import Registry
 from memory.errors import MoltingError
 from memory.files import sha256_file
 from memory.home import Home
+from memory.rebuild import damage_of
 
 LOW_SPACE_BYTES = 2_000_000_000
 MIN_PYTHON = (3, 11)
@@ -114,11 +113,10 @@ def _molts(home: Home) -> Finding:
 def _memory(home: Home) -> Finding:
     if not home.db_file.exists():
         return Finding("memory", "ok", "nothing remembered yet")
-    with closing(sqlite3.connect(f"file:{home.db_file}?mode=ro", uri=True)) as database:
-        answer = database.execute("PRAGMA quick_check").fetchone()[0]
-    if answer != "ok":
-        advice = f"move {home.db_file} away and ingest again: molt ingest {home.memory_file} {home.sessions_dir}"
-        return Finding("memory", "failed", f"{home.db_file} is damaged ({answer})", advice)
+    if damage := damage_of(home.db_file):
+        return Finding(
+            "memory", "failed", f"{home.db_file} is damaged ({damage})", "close the app; molt memory rebuild"
+        )
     return Finding("memory", "ok", f"{home.db_file.stat().st_size / 1e6:,.1f} MB")
 
 
@@ -130,9 +128,20 @@ def _index(home: Home) -> Finding:
     memory = Memory(home)
     try:
         stats = memory.stats()
+        index = memory.check_index()
+        notice = memory.take_notice()
     finally:
         memory.close()
     fact = f"{stats['memories']:,} memories of {stats['sources']:,} sources, {stats['vectors']:,} with a vector"
+    fact += (
+        f" by {index.embedder}; Chroma {'made anew, ' * index.was_made_anew}{'' if index.is_in_step else 'not '}in step"
+    )
+    fact += f", {index.size_bytes / 1e6:,.1f} MB at {index.where}"
+    if notice:
+        return Finding("index", "warning", fact, notice)
+    if not index.is_in_step:
+        advice = "another process, such as the open app, has the index and keeps it; what is searched here is exact"
+        return Finding("index", "warning", fact, advice)
     if stats["vectors_missing"]:
         return Finding(
             "index",

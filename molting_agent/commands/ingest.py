@@ -85,6 +85,8 @@ def ingest(
         try:
             if not dry_run:
                 memory.fill_vectors(progress)
+                if notice := memory.take_notice():
+                    say(notice, err=True)
         except KeyboardInterrupt:
             interrupted = True
     embedded = progress.done("embedding")

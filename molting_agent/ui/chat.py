@@ -351,4 +351,5 @@ class ChatScreen(Screen[None]):
             status.tokens_per_s,
             status.memories_shown,
             self.molting.training.state,
+            agent.indexing,
         )

@@ -35,6 +35,8 @@ class StatusFields:
     tokens_per_s: float = 0.0
     memories: int = 0
     training: TrainingState | None = None
+    indexing: float | None = None
+    """Which share of the new memories has its vector, while they are being embedded."""
 
 
 def bar(fraction: float, cells: int = BAR_CELLS) -> str:
@@ -81,6 +83,8 @@ def status_line(fields: StatusFields, width: int) -> Content:
         left.append(Content.assemble(f"{fields.tokens_per_s:.0f}", (" tok/s", "$foreground-muted")))
     if fields.training is not None:
         left.append(Content.styled(training_text(fields.training, narrow=narrow), "$primary"))
+    if fields.indexing is not None and width >= FULL_COLUMNS:
+        left.append(Content.styled(f"indexing {fields.indexing:.0%}", "$foreground-muted"))
     if fields.memories and width >= FULL_COLUMNS:
         words = "memory" if fields.memories == 1 else "memories"
         left.append(Content.assemble(f"{fields.memories}", (f" {words}", "$foreground-muted")))

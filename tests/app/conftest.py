@@ -61,6 +61,12 @@ class ScriptedMemory:
     def warm(self) -> None:
         pass
 
+    def keep_in_step(self) -> None:
+        pass
+
+    def take_notice(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 

@@ -95,7 +95,7 @@ def test_status_follows_the_turns(stage: "Stage") -> None:
 
 def test_a_new_exchange_is_indexed_without_holding_the_turn(stage: "Stage", monkeypatch: pytest.MonkeyPatch) -> None:
     release, filled = threading.Event(), threading.Event()
-    monkeypatch.setattr(stage.memory, "fill_vectors", lambda: (release.wait(10), filled.set(), 0)[2])
+    monkeypatch.setattr(stage.memory, "fill_vectors", lambda _: (release.wait(10), filled.set(), 0)[2])
     agent = stage.agent()
     say(agent, "hello")  # returns although the vectors are still being made
     assert not filled.is_set()

@@ -1,10 +1,11 @@
 """Chunks: what one piece holds, where it is from, and what of our own replies is never remembered."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from memory.chunk import CHUNK_CHARS, chunk_document, chunk_id, chunk_transcript, split_text, statements
+from memory.chunk import CHUNK_CHARS, OVERLAP_CHARS, chunk_document, chunk_id, chunk_transcript, split_text, statements
 from memory.transcripts.model import Transcript, Turn
 from tests.memory.conftest import MEMORY_MD
 
@@ -51,6 +52,17 @@ def test_long_text_is_cut_into_pieces_that_hold_all_of_it(form: str) -> None:
         assert not text[end:start].strip(), "nothing lies between two pieces"
         end = start + len(piece)
     assert end == len(text)
+
+
+def test_pieces_of_a_long_section_overlap_and_each_is_searched_with_its_heading_path() -> None:
+    sentences = [f"Sentence number {number} tells of the boat and its {number * 7} nails." for number in range(60)]
+    chunks = chunk_document("# Boats\n\n## Baleia\n\n" + " ".join(sentences), Path("boats.md"))
+    assert len(chunks) > 3
+    assert all(chunk.search_text.startswith("Boats > Baleia\n") for chunk in chunks)
+    assert all(len(chunk.text) <= CHUNK_CHARS for chunk in chunks)
+    for first, second in pairwise(chunks):
+        overlap = next(size for size in range(CHUNK_CHARS, 0, -1) if first.text.endswith(second.text[:size]))
+        assert 40 < overlap <= OVERLAP_CHARS  # a sentence that was cut off from its neighbour stands beside it once
 
 
 def test_the_id_is_the_same_for_the_same_words_of_one_source_wherever_they_stand() -> None:

@@ -2,12 +2,14 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from memory.api import Memory
 from memory.errors import MemoryStoreError
 from memory.home import Home
+from memory.schema import damage_advice
 from memory.store import Store
 
 
@@ -63,7 +65,7 @@ def test_a_failed_transaction_leaves_nothing(bare_home: Home) -> None:
 
 def test_a_damaged_and_a_newer_file_get_one_clear_line(bare_home: Home) -> None:
     bare_home.db_file.write_bytes(b"this is no database, whatever its name says" * 100)
-    with pytest.raises(MemoryStoreError, match=r"memory\.db.*move it away"):
+    with pytest.raises(MemoryStoreError, match=r"memory\.db.*molt memory rebuild"):
         Memory(bare_home)
     bare_home.db_file.unlink()
     Memory(bare_home).close()
@@ -122,3 +124,23 @@ def test_a_full_disk_is_named_and_what_was_finished_is_kept(memory: Memory) -> N
     assert [found.text for found in memory.recall("ferry")] == ["The ferry leaves at eight."]
     memory.sync()
     assert memory.stats()["memories"] == 301
+
+
+def test_a_home_that_cannot_be_written_is_one_line(memory: Memory) -> None:
+    path = memory.home.db_file
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("DELETE FROM chunks")
+        advice = damage_advice(path, caught.value)
+    assert "cannot be written" in advice
+    assert "rebuild" not in advice
+    with pytest.raises(sqlite3.OperationalError) as caught, closing(sqlite3.connect(path.parent)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master")
+    assert "cannot be written" in damage_advice(path, caught.value)
+
+
+def test_what_is_deleted_is_overwritten(memory: Memory) -> None:
+    with memory._store.locked() as connection:
+        pragmas = ("secure_delete", "journal_mode", "synchronous", "foreign_keys")
+        found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+    assert found == {"secure_delete": 1, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
