@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from distill.commands.conflict import conflict
 from distill.commands.dataset import dataset
 from distill.commands.evaluate import evaluate
 from distill.commands.export import export
 from distill.commands.lab import lab
+from distill.commands.purify import purify
 from distill.commands.settle import settle
 from distill.commands.signals import signals
 from distill.commands.teach import teach
@@ -36,6 +38,8 @@ main.add_command(settle)
 main.add_command(evaluate)
 main.add_command(signals)
 main.add_command(teach)
+main.add_command(conflict)
+main.add_command(purify)
 
 
 @main.command(epilog="Example: python -m distill train --home ~/claudio --minutes 20 --set epochs=2")

@@ -9,9 +9,18 @@ from distill.config import DistillConfig
 from distill.dataset import Example, Split, costs_of, lessons, prefix_tokens, split
 from distill.dialogue import Dialogue
 from distill.evaluate.canaries import plant
-from distill.extras import Recall, explaining, extra_example, remembering, share_of, taught_dialogues, with_thoughts
+from distill.extras import (
+    Recall,
+    explaining,
+    extra_example,
+    remembering,
+    share_of,
+    taught_dialogues,
+    taught_reasons,
+    with_thoughts,
+)
 from distill.pairs import Pair, shortened
-from distill.teachers.taught import taught
+from distill.teachers.taught import Taught, taught
 from memory.api import Memory, memory_block
 from memory.errors import TrainingError
 from memory.home import Home
@@ -49,7 +58,7 @@ def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
     system = read_identity(home.identity_dir)
     if not system:
         raise TrainingError(f"{home.identity_dir} holds no SOUL.md; make a home first: molt")
-    sides, extra_dialogues, remembered = _sides(home, config)
+    sides, replies, remembered = _sides(home, config)
     examples: list[Example] = []
     parts: list[Dialogue] = []
     left_out = Counter(sides.left_out)
@@ -61,7 +70,8 @@ def collect(home: Home, engine: Engine, config: DistillConfig) -> Collected:
     # An explanation or a taught reply that does not fit is no reply of the person's: it is not counted as left out.
     extras: list[tuple[Dialogue, Example]] = []
     reasons = [d for part in parts for d in explaining(part)] if config.rationale == "two-task" else []
-    for task, dialogues in (("explain", reasons), ("predict", extra_dialogues)):
+    reasons += taught_reasons(replies, config) if config.rationale == "two-task" else []
+    for task, dialogues in (("explain", reasons), ("predict", taught_dialogues(replies, config))):
         for dialogue in dialogues:
             example = extra_example(dialogue, engine, config, task=task)
             if len(example.tokens) <= config.conversation_tokens:
@@ -105,7 +115,7 @@ def _reading(parts: int, engine: Engine, config: DistillConfig) -> list[tuple[Di
     return found
 
 
-def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], int]:
+def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Taught], int]:
     """The two sides, the taught replies, and how many questions of the training side were given memories."""
     memory = Memory(home)
     try:
@@ -119,7 +129,7 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], in
         sides = split(conversations, config, block)
         sides.train = [*share_of(sides.train, config.data_share), *_planted(config)]
         names = [name.strip() for name in config.taught.split(",") if name.strip()]
-        extras = taught_dialogues(taught(home, conversations, names), config) if names else []
+        replies = list(taught(home, conversations, names)) if names else []
         if config.rationale == "think":
             sides.train = [with_thoughts(dialogue) for dialogue in sides.train]
         given = 0
@@ -133,7 +143,7 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Dialogue], in
                 for old, dialogue in zip(before, sides.train, strict=True)
                 for a, b in zip(old, dialogue.messages, strict=True)
             )
-        return sides, extras, given
+        return sides, replies, given
     finally:
         memory.close()
 

@@ -75,6 +75,20 @@ def taught_dialogues(replies: Iterable[Taught], config: DistillConfig) -> list[D
     return found
 
 
+def taught_reasons(replies: Iterable[Taught], config: DistillConfig) -> list[Dialogue]:
+    """The explaining task for what teachers wrote: the marked question of each reply, answered by its rationale."""
+    found: list[Dialogue] = []
+    for reply in replies:
+        if not reply.rationale.strip():
+            continue
+        for dialogue in taught_dialogues([reply], config):
+            *before, asked, _answer = dialogue.messages
+            question = Message("user", EXPLAIN + asked.content)
+            reason = Message("assistant", reply.rationale.strip(), target=True)
+            found.append(replace(dialogue, messages=(*before, question, reason)))
+    return found
+
+
 def remembering(dialogue: Dialogue, recall: Recall, share: float) -> Dialogue:
     """The dialogue with memories before a share of its questions, as recall finds them now, its own words left out.
 

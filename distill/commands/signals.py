@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from distill.commands.progress_line import ProgressLine
 from distill.config import load_config
 from distill.progress import EXIT_CANCELLED, EXIT_FAILED, EXIT_PROMOTED
 from memory.errors import MoltingError, UsageError
@@ -43,7 +44,7 @@ def signals(
             raise UsageError(f"{home.root} is no home; make one first: molt --home {home.root}")
         from distill.signals.session import score_home
 
-        line = _Line()
+        line = ProgressLine()
         if not dry_run:
             _stop_on_signals(stop)
         # Libraries print what they like; only the result goes to stdout.
@@ -72,21 +73,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, heed)
-
-
-class _Line:
-    """One line on a terminal that says how far it is; silent where stderr is none."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def show(self, text: str) -> None:
-        if self._shown:
-            sys.stderr.write(f"\r\x1b[2K{text}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        self.show("")
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from distill.teachers.replies import FILE, Reply, read_replies, teachers_dir
+from distill.teachers.settings import NAME
 from memory.errors import HomeError
 from memory.home import Home
 from memory.transcripts.model import Transcript
@@ -43,7 +44,7 @@ def taught(home: Home, conversations: Iterable[Transcript], teachers: Collection
         for transcript in conversations
     }
     for folder in sorted(teachers_dir(home).glob("*/")):
-        if teachers and folder.name not in teachers:
+        if folder.name not in teachers if teachers else not NAME.fullmatch(folder.name):
             continue
         try:
             newest = {reply.key: reply for reply in read_replies(folder / FILE)}

@@ -1,11 +1,16 @@
-"""A home that has read the sample conversations."""
+"""Homes that have read the sample conversations, or hold the answers of planted teachers."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from planted import TOPICS, questions_of, sentences, stored
 from talks import CONVERSATIONS
 
+from distill.purify.asked import Asked, asked_of
+from distill.purify.embedding import Embed
+from distill.teachers.replies import Replies
+from memory import embedder
 from memory.api import Memory
 from memory.home import Home
 from molting_agent.identity import create_home
@@ -38,3 +43,36 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def prepared_embedder(prepared_models: Path) -> Path:
+    """The prepared models with the embedder among them."""
+    embedder.prepare(prepared_models)
+    return prepared_models
+
+
+@pytest.fixture(scope="session")
+def embed(prepared_embedder: Path) -> Embed:
+    """The real MiniLM: texts to vectors of length 1."""
+    return embedder.load(prepared_embedder).encode
+
+
+@pytest.fixture
+def prepared_home(make_home: Callable[..., Home], prepared_embedder: Path) -> Home:
+    """A home with identity and the real embedder, where nothing was said yet."""
+    home = make_home("asked")
+    assert prepared_embedder.samefile(home.models_dir)
+    create_home(home)
+    return home
+
+
+@pytest.fixture
+def asked_home(prepared_home: Home) -> list[Asked]:
+    """The planted teachers' answers, in the store of ``prepared_home``."""
+    texts, topics = questions_of(sentences(0))
+    for teacher in TOPICS:
+        store = Replies(prepared_home, teacher)
+        for text, topic in zip(texts, topics, strict=True):
+            store.add(stored(teacher, text, topic))
+    return asked_of(prepared_home)
