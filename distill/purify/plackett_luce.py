@@ -8,7 +8,7 @@ import numpy as np
 
 from distill.purify.protocol import Case, Lesson, Purified, choose, teachers_in
 
-SHARPNESS = (1.0, 10.0, 1e2, 1e4, 1e6)
+SHARPNESS = (1.0, 1e2, 1e4, 1e6, 1e8, 1e10, 1e12)
 """The values of gamma that are tried; 1 weighs all questions alike."""
 MOST_ORDERS = 120
 PRIOR = 0.1
@@ -20,7 +20,7 @@ class PlackettLuce:
     """P(i first) = g_i / sum_j g_j, and of an order i_1 > i_2 > ...: prod_t g_(i_t) / sum_(s >= t) g_(i_s).
 
     For a question q the strengths g maximise the log-likelihood of the lessons' orders, each weighted by
-    gamma^(cos(q, question) - the largest cos): the similarity weights of RouteLLM (arXiv 2406.18665) as arXiv
+    gamma^(cos(q, question) - the largest cos), the cosine between embeddings less their mean: the similarity weights of RouteLLM (arXiv 2406.18665) as arXiv
     2602.01064 uses them. Found by the MM algorithm of Hunter 2004, which climbs at every step. Where several are equal,
     each of their orders counts in part. ``PRIOR`` wins and losses against a teacher of strength 1 keep a teacher who
     never won above zero. gamma is the one of ``SHARPNESS`` under which each lesson is likeliest by all the others.
@@ -44,13 +44,20 @@ class PlackettLuce:
         for stage, (_row, left) in enumerate(stages):
             self._left_ST[stage, list(left)] = 1
             self._first_ST[stage, left[0]] = 1
-        self._vectors_ND = np.stack([lesson.case.vector for lesson in lessons]).astype(float)
+        vectors_ND = np.stack([lesson.case.vector for lesson in lessons]).astype(float)
+        self._middle_D = vectors_ND.mean(0)
+        self._vectors_ND = self._centred(vectors_ND)
         self.sharpness = self._sharpest()
 
     def purify(self, case: Case) -> Purified:
         """See ``Purifier.purify``; the scores are the probabilities of standing first."""
-        (strengths,) = self._fit(self._weights(case.vector[None], self.sharpness))
+        (strengths,) = self._fit(self._weights(self._centred(case.vector[None]), self.sharpness))
         return choose(case, dict(zip(self.teachers, (strengths / strengths.sum()).tolist(), strict=True)))
+
+    def _centred(self, vectors_MD: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Without what all questions have in common, being questions: what is left tells their subjects apart."""
+        apart_MD = vectors_MD - self._middle_D
+        return apart_MD / np.maximum(np.linalg.norm(apart_MD, axis=1, keepdims=True), 1e-9)
 
     def _weights(self, vectors_MD: "np.ndarray[Any, Any]", sharpness: float, *, own: bool = True) -> Any:
         """The weight of each order for each question [M, R]; ``own`` False leaves each lesson's own question out."""

@@ -1,6 +1,7 @@
 """Selection by reinforcement: a policy draws a teacher a question and learns from what the student made of it."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,7 +91,7 @@ class Policy:
                 with torch.no_grad():
                     for place, tensor in enumerate(policy._tensors):
                         tensor.copy_(torch.from_numpy(arrays[f"weights_{place}"]))
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             raise TrainingError(f"{path}: no policy can be read ({error}); train one anew") from error
         return policy
 

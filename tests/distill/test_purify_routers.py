@@ -22,8 +22,8 @@ from memory.errors import TrainingError, UsageError
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def planted(embed: Embed, start: int) -> list[Case]:
-    texts, topics = questions_of(sentences(start))
+def planted(embed: Embed, start: int, count: int) -> list[Case]:
+    texts, topics = questions_of(sentences(start, count))
     asked = [
         Asked(text, tuple(answered(name, text, *said(name, topic)) for name in TOPICS), said(topic, topic)[0])
         for text, topic in zip(texts, topics, strict=True)
@@ -33,13 +33,13 @@ def planted(embed: Embed, start: int) -> list[Case]:
 
 @pytest.fixture(scope="module")
 def lessons(embed: Embed) -> list[Lesson]:
-    return [lesson_of(case) for case in planted(embed, 0)]
+    return [lesson_of(case) for case in planted(embed, 0, 12)]
 
 
 @pytest.fixture(scope="module")
 def held_out(embed: Embed) -> list[Case]:
     """Questions of the same topics in other words; who is right is known to the test, not to the purifier."""
-    return planted(embed, 8)
+    return planted(embed, 12, 4)
 
 
 def unknown(case: Case) -> Case:
@@ -106,7 +106,7 @@ def test_a_teacher_who_did_not_answer_is_never_chosen(lessons: list[Lesson], hel
 def test_held_out_shares_are_those_of_questions_not_learnt(lessons: list[Lesson]) -> None:
     share = tried(lambda part: fitted("classifier", part), lessons)
     assert share is not None
-    assert share >= 0.9
+    assert share > 0.7  # a third by chance; one fifth of 36 lessons is held out each time
     assert tried(lambda part: fitted("classifier", part), lessons[:4]) is None
 
 
