@@ -20,10 +20,11 @@ class PlackettLuce:
     """P(i first) = g_i / sum_j g_j, and of an order i_1 > i_2 > ...: prod_t g_(i_t) / sum_(s >= t) g_(i_s).
 
     For a question q the strengths g maximise the log-likelihood of the lessons' orders, each weighted by
-    gamma^(cos(q, question) - the largest cos), the cosine between embeddings less their mean: the similarity weights of RouteLLM (arXiv 2406.18665) as arXiv
-    2602.01064 uses them. Found by the MM algorithm of Hunter 2004, which climbs at every step. Where several are equal,
-    each of their orders counts in part. ``PRIOR`` wins and losses against a teacher of strength 1 keep a teacher who
-    never won above zero. gamma is the one of ``SHARPNESS`` under which each lesson is likeliest by all the others.
+    gamma^(cos(q, question) - the largest cos), the cosine between embeddings less their mean: the similarity weights of
+    RouteLLM (arXiv 2406.18665) as arXiv 2602.01064 uses them. Found by the MM algorithm of Hunter 2004, which climbs at
+    every step. Where several are equal, each of their orders counts in part. ``PRIOR`` wins and losses against a
+    teacher of strength 1 keep a teacher who never won above zero. gamma is the one of ``SHARPNESS`` under which each
+    lesson is likeliest by all the others.
     """
 
     def __init__(self, lessons: Sequence[Lesson]) -> None:
