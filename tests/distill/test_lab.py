@@ -13,13 +13,18 @@ from click.testing import CliRunner
 from talks import QUICK
 
 from distill.__main__ import main
+from distill.evaluate.exam import Exam
 from distill.examination import Scores
 from distill.lab.experiment import SIZES, Condition, Experiment, names, read_experiment
 from distill.lab.folder import LabFolder, Result
 from distill.lab.measures import MEASURES
 from distill.lab.report import bars, make_report, to_dict, to_markdown
+from distill.lab.run import Lab
 from distill.lab.statistics import Estimate, difference, estimate
 from distill.lab.verdict import INCONCLUSIVE, REFUTED, SUPPORTED, decide
+from distill.reporter import Reporter, Stopped
+from distill.sides import Side
+from distill.state import RunState, StudentFolder
 from memory.errors import TrainingError, UsageError
 from memory.home import Home
 
@@ -244,6 +249,41 @@ def lab(home: Home, *arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
+def test_stopped_after_an_arm_it_goes_on_with_the_next_by_the_exam_of_the_first(
+    taught_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan is real; what trains and judges is not: see the slow test for the whole."""
+    asked: list[tuple[str, int, int]] = []
+    exams = []
+
+    def train(state: RunState, folder: StudentFolder, *_rest: object, **_more: object) -> dict[str, float]:
+        asked.append((state.config.rationale, state.config.seed, len(state.rows)))
+        return {"train_s": 3.0}
+
+    def judge(sides: list[Side], _base: object, exam: Exam, *_rest: object, **_more: object) -> object:
+        exams.append(exam)
+        return {side.name: scored(1.5 if side.name == "base" else 1.3, 0.4) for side in sides}, 1
+
+    def stop(result: Result) -> None:
+        if result.arm == "base":
+            raise Stopped
+
+    monkeypatch.setattr("distill.lab.run.train_student", train)
+    monkeypatch.setattr("distill.lab.run.examine_sides", judge)
+    settings = json.dumps([*QUICK, "reading_share=0", "epochs=1"])
+    text = FILE.format(settings=settings).replace("seeds = [1]", "seeds = [1]\nsteps = 2")
+    found = read_experiment(str(written(tmp_path, text)))
+    with pytest.raises(Stopped):
+        Lab(taught_home, found, Reporter(None)).go(stop)
+    assert asked == [("off", 1, 2)]
+    results = Lab(taught_home, found, Reporter(None)).go()
+    assert asked == [("off", 1, 2), ("two-task", 1, 2)]
+    assert [(result.arm, result.steps) for result in results] == [("one", 2), ("base", 0), ("two", 2)]
+    assert exams[0] == exams[1] == exams[2]
+    assert not list((LabFolder(taught_home, found).path / "work").iterdir())
+
+
+@pytest.mark.slow
 def test_killed_in_the_second_arm_it_keeps_the_first_and_decides(
     taught_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
