@@ -4,8 +4,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from distill.registry import Registry
 from distill.targets import Learnable, learnable
@@ -26,6 +26,12 @@ from molting_agent.runtime.protocol import Segment
 from molting_agent.session import Session, SessionList, SessionSummary, SessionTurn
 from molting_agent.settling import Settling
 from molting_agent.speaker import OpenEngine, Speaker
+from molting_agent.status import Status
+from molting_agent.tools.gate import suggested
+from molting_agent.tools.results import ToolUse
+
+if TYPE_CHECKING:
+    from molting_agent.tools.acting import Acting, Consent
 
 __all__ = ["Agent", "OpenEngine", "Session", "SessionSummary", "SessionTurn", "Status"]
 
@@ -33,18 +39,6 @@ INDEX_WAIT_S = 1.0
 """A question waits this long for files that are just being read; after that it is asked of what is there."""
 CLOSE_WAIT_S = 2.0
 """Leaving waits this long for the memory; what is not done then is done at the next start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a status line shows; ``molt`` 0 is the base model, speed and memories are of the last reply."""
-
-    model_name: str = ""
-    molt: int = 0
-    context_used: int = 0
-    context_tokens: int = 0
-    tokens_per_s: float = 0.0
-    memories_shown: int = 0
 
 
 class Agent:
@@ -64,6 +58,9 @@ class Agent:
         self.status = Status(context_tokens=config.model.context_tokens)
         self.last_error: MoltingError | None = None
         self.speaker = Speaker(home, config.model, self.registry, open_engine)
+        self.consent: Consent = lambda _proposal: "no"
+        """Asks the person, in the thread of the turn; whoever opens him sets it. Where nobody can be asked it is no."""
+        self._acting: Acting | None = None
         self._settling = Settling(home, config.model)
         self._memory = memory
         self._indexer: Indexer | None = None
@@ -188,12 +185,44 @@ class Agent:
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():
-            yield from self._reply(Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started))
+            uses = yield from self._act(text)
+            message_id = self.session.new_message_id()
+            yield from self._reply(
+                Reply(
+                    message_id, self.status.molt, tuple(memories), started, tuple(uses), bool(asked_to_remember(text))
+                )
+            )
+
+    def _act(self, text: str) -> Generator[Event, None, list[ToolUse]]:
+        """Use a tool where the words call for one; plain talk costs a few patterns. What came of it is on disk."""
+        if asked_to_remember(text) or not self.config.tools.enabled or not suggested(text):
+            return []
+        uses = yield from self.acting.turn(text, self.consent)
+        who = {"base_sha256": self.speaker.base_sha256, "model": self.status.model_name}
+        for use in uses:
+            self.session.add_use(use, molt=self.status.molt, **who)
+        return uses
+
+    @property
+    def acting(self) -> "Acting":
+        """His tools, made at their first use. Errors: UsageError for a tool in config.toml that is none."""
+        if self._acting is None:
+            from molting_agent.tools.acting import Acting
+
+            self._acting = Acting(
+                self.home,
+                self.config.tools,
+                self.speaker,
+                open_memory=lambda: self.memory,
+                forget=self.forget,
+                is_stopped=self._stop.is_set,
+            )
+        return self._acting
 
     def _reply(self, reply: Reply) -> Iterator[Event]:
         newest_ids = [memory.id for memory in reply.memories]
         window = self._the_window()  # first: of a resumed conversation it finds the memories that were shown
-        prompt, left_now = window.prompt(chat_turns(self.session.turns, self._shown, newest_ids))
+        prompt, left_now = window.prompt(chat_turns(self.session.turns, self._shown, newest_ids, reply.uses))
         if left_now:
             yield ContextTrimmed(left_now, len(prompt.messages) - prompt.prefix_messages)
         if prompt.tokens >= self.speaker.context_tokens:
@@ -217,6 +246,7 @@ class Agent:
             raise
         self._keep(reply)
         yield from self.speaker.take_restarts()
+        yield from reply.claims()
         yield reply.finished()
 
     def _speak(self, reply: Reply, segments: Sequence[Segment], prefix_segments: int) -> Iterator[Event]:
@@ -237,6 +267,7 @@ class Agent:
             stopped=reply.stopped,
             usage=reply.usage,
             thinking=reply.thinking,
+            uses=reply.uses,
         )
         if done := reply.done:
             self._show(context_used=done.prompt_tokens + done.reply_tokens, tokens_per_s=done.tokens_per_s)

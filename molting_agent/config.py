@@ -73,6 +73,32 @@ class MemorySettings(Section):
     """Remembered, but never learnt from: paths such as "drafts/*.md", and words."""
 
 
+TOOL_NAMES = (
+    "date_and_time",
+    "read_file",
+    "list_folder",
+    "search_files",
+    "recall",
+    "write_file",
+    "run_command",
+    "remember",
+    "forget",
+)
+
+
+class ToolSettings(Section):
+    """``[tools]``: what he may do besides talking. Whatever writes, runs or leaves the folders asks first, always."""
+
+    enabled: Rules = TOOL_NAMES
+    """The tools he has; take names out, or leave [] for none."""
+    folders: Rules = ()
+    """Where tools look at once, and write when agreed to, such as "~/notes"; [] is the home and the current folder."""
+    timeout_s: float = Field(default=20.0, ge=1, le=600)
+    """A command is ended after this time."""
+    memory_mib: int = Field(default=1024, ge=64, le=1_048_576)
+    """A command and its children may take this much memory together."""
+
+
 class RetrainSettings(Section):
     """``[retrain]``: how a molt is made."""
 
@@ -104,6 +130,8 @@ class Config(Section):
     """Who talks, and how."""
     memory: MemorySettings = MemorySettings()
     """What is remembered in a turn, and what keeps to itself."""
+    tools: ToolSettings = ToolSettings()
+    """What he may do besides talking."""
     retrain: RetrainSettings = RetrainSettings()
     """How a molt is made."""
     ui: UiSettings = UiSettings()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from memory.api import RecalledMemory, memory_block
 from molting_agent.runtime.prompt import ChatTurn, Prompt, build
 from molting_agent.session import SessionTurn
+from molting_agent.tools.results import ToolUse, result_block
 
 CountTokens = Callable[[str], int]
 
@@ -15,13 +16,16 @@ def shown_ids(turns: Iterable[SessionTurn]) -> list[str]:
 
 
 def chat_turns(
-    turns: Sequence[SessionTurn], shown: Mapping[str, RecalledMemory], newest_ids: Sequence[str] = ()
+    turns: Sequence[SessionTurn],
+    shown: Mapping[str, RecalledMemory],
+    newest_ids: Sequence[str] = (),
+    newest_uses: Sequence[ToolUse] = (),
 ) -> list[ChatTurn]:
-    """The history as the model reads it: person and agent in turn, each question with the memories it was shown.
+    """The history as the model reads it: person and agent in turn, a question with its memories and what tools said.
 
-    ``newest_ids`` are the memories of a question that has no reply yet. A memory that is not in ``shown`` was forgotten
-    and vanishes. A reply that was stopped before its first word is left out, and the words around it become one turn:
-    most chat templates refuse two turns of the same person in a row.
+    ``newest_ids`` and ``newest_uses`` are those of a question without a reply yet. A memory that is not in ``shown``
+    was forgotten and vanishes. A reply that was stopped before its first word is left out, and the words around it
+    become one turn: most chat templates refuse two turns of the same person in a row.
     """
     said = [turn for turn in turns if turn.role == "user" or turn.text.strip()]
     history: list[ChatTurn] = []
@@ -32,7 +36,9 @@ def chat_turns(
         is_last = index + 1 == len(said)
         following = None if is_last else said[index + 1]
         ids = newest_ids if is_last else following.memories if following and following.role == "assistant" else ()
-        block = memory_block([shown[memory_id] for memory_id in ids if memory_id in shown])
+        uses = newest_uses if is_last else following.uses if following and following.role == "assistant" else ()
+        parts = [memory_block([shown[memory_id] for memory_id in ids if memory_id in shown]), result_block(uses)]
+        block = "\n\n".join(part for part in parts if part)
         if history and history[-1].role == "user":
             history[-1] = ChatTurn("user", f"{history[-1].text}\n\n{turn.text}", block)
         else:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from memory.api import RecalledMemory, Receipt
+from molting_agent.tools.results import ToolUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,29 @@ class MemoriesShown:
 
     memories: tuple[RecalledMemory, ...]
     recall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool was chosen; ``call`` is it and its arguments in one clean line. ToolFinished follows."""
+
+    id: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """The call with what came of it: done, failed, or refused by the person."""
+
+    use: ToolUse
+
+
+@dataclass(frozen=True, slots=True)
+class Unbacked:
+    """A sentence of the reply claims an act that no tool of this turn did."""
+
+    message_id: str
+    claim: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +91,7 @@ class ReplyFinished:
     tokens_per_s: float
     prefix_restored: bool
     memories: tuple[RecalledMemory, ...] = ()
+    uses: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +114,12 @@ Event = (
     UserSaved
     | MemoryKept
     | MemoriesShown
+    | ToolStarted
+    | ToolFinished
     | ContextTrimmed
     | ReplyStarted
     | ReplyDelta
+    | Unbacked
     | ReplyFinished
     | Swapped
     | Notice

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from memory.api import RecalledMemory
 from molting_agent.clean import Cleaner
-from molting_agent.events import ReplyDelta, ReplyFinished
+from molting_agent.events import ReplyDelta, ReplyFinished, Unbacked
 from molting_agent.runtime.protocol import Delta, Done
 from molting_agent.thoughts import Thoughts
+from molting_agent.tools.claims import unbacked
+from molting_agent.tools.results import ToolUse
 
 
 @dataclass(slots=True)
@@ -19,6 +21,8 @@ class Reply:
     molt: int
     memories: tuple[RecalledMemory, ...]
     started: float
+    uses: tuple[ToolUse, ...] = ()
+    kept_wish: bool = False
     text: str = ""
     first_token_s: float = 0.0
     done: Done | None = None
@@ -77,6 +81,11 @@ class Reply:
                 self.text += shown
                 yield ReplyDelta(shown)
 
+    def claims(self) -> list[Unbacked]:
+        """What he says he did and nothing of this turn did; ``kept_wish``: the program wrote down what was asked for."""
+        receipts = ("remember",) if self.kept_wish else ()
+        return [Unbacked(self.message_id, claim) for claim in unbacked(self.text, self.uses, receipts)]
+
     def finished(self) -> ReplyFinished:
         """The event that ends the turn."""
         done = self.done or Done("cancelled", 0, 0, 0, 0.0, 0.0)
@@ -93,4 +102,5 @@ class Reply:
             tokens_per_s=done.tokens_per_s,
             prefix_restored=done.prefix_restored,
             memories=self.memories,
+            uses=self.uses,
         )

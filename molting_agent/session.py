@@ -1,5 +1,6 @@
 """A live conversation over its transcript file: turns as they stand now, appended, rated and edited by the writer."""
 
+import json
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,17 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from memory.errors import MoltingError, UsageError
-from memory.transcripts.model import Transcript, Turn
+from memory.transcripts.model import ToolCall, Transcript, Turn
 from memory.transcripts.read import read_transcript
 from memory.transcripts.writer import SessionWriter
-from molting_agent.clean import clean_line
+from molting_agent.clean import clean, clean_line
+from molting_agent.tools.results import ToolUse
 
 TITLE_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTurn:
-    """One thing said. ``molt``, ``memories`` (ids shown with the question) and the verdicts belong to replies.
+    """One thing said. ``molt``, ``memories`` (ids shown with the question), ``uses`` (of tools, since the question) and
+    the verdicts belong to replies.
 
     ``text`` is what stands now, the person's edit where there is one; ``rating`` is +1, -1 or 0.
     """
@@ -30,6 +33,7 @@ class SessionTurn:
     rating: int = 0
     edited: bool = False
     stopped: bool = False
+    uses: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,20 @@ class Session:
             pass
         return candidate
 
+    def add_use(self, use: ToolUse, *, molt: int, base_sha256: str, model: str) -> None:
+        """Put a tool call and its result on disk, before the reply that speaks of them."""
+        assert self._writer is not None  # noqa: S101 - a call follows words that opened the file
+        self._writer.tool_use(
+            use.id,
+            use.name,
+            use.arguments,
+            use.result,
+            failed=use.state != "done",
+            molt=molt,
+            base_sha256=base_sha256,
+            model=model,
+        )
+
     def add_reply(
         self,
         message_id: str,
@@ -102,6 +120,7 @@ class Session:
         stopped: bool,
         usage: dict[str, int],
         thinking: str = "",
+        uses: Sequence[ToolUse] = (),
     ) -> SessionTurn:
         """Put a reply on disk with who spoke it and what he was shown."""
         text = text.strip()
@@ -117,7 +136,7 @@ class Session:
             message_id=message_id,
             thinking=thinking,
         )
-        turn = SessionTurn(message_id, "assistant", text, molt, tuple(memories), stopped=stopped)
+        turn = SessionTurn(message_id, "assistant", text, molt, tuple(memories), stopped=stopped, uses=tuple(uses))
         self.turns.append(turn)
         return turn
 
@@ -225,4 +244,15 @@ def _session_turn(turn: Turn) -> SessionTurn:
         rating={True: 1, False: -1, None: 0}[turn.approved],
         edited=turn.edited_text is not None,
         stopped=turn.stopped,
+        uses=tuple(_use(call) for call in turn.tool_calls),
     )
+
+
+def _use(call: ToolCall) -> ToolUse:
+    """A use as it was logged; of long arguments and results the log's readers keep the beginning."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        arguments = {"arguments": call.arguments}
+    arguments = arguments if isinstance(arguments, dict) else {"arguments": call.arguments}
+    return ToolUse(call.id, call.name, arguments, clean(call.result), "failed" if call.failed else "done")

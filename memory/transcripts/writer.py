@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,22 +88,45 @@ class SessionWriter:
 
         ``thinking`` is what was thought aloud before it, kept apart as the format has it.
         """
-        counts = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, **(usage or {})}
-        counts.setdefault("totalTokens", counts["input"] + counts["output"])
-        message = {
-            "role": "assistant",
-            "content": [
+        message = _assistant(
+            [
                 *([{"type": "thinking", "thinking": clean_text(thinking)}] if thinking else []),
                 {"type": "text", "text": text},
             ],
-            "api": "molting",
-            "provider": "local",
-            "model": model,
-            "usage": counts,
-            "stopReason": "aborted" if stopped else "stop",
-            "molting": {"molt": molt, "base_sha256": base_sha256, "memories": list(memories)},
-        }
+            model=model,
+            usage=usage or {},
+            reason="aborted" if stopped else "stop",
+            molting={"molt": molt, "base_sha256": base_sha256, "memories": list(memories)},
+        )
         return self._message(message, message_id)
+
+    def tool_use(
+        self,
+        call_id: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        result: str,
+        *,
+        failed: bool,
+        molt: int,
+        base_sha256: str,
+        model: str,
+    ) -> None:
+        """A tool call of the agent and what came back: two messages, as pi writes them. A result is nobody's words."""
+        call = {"type": "toolCall", "id": call_id, "name": name, "arguments": _clean(dict(arguments))}
+        molting = {"molt": molt, "base_sha256": base_sha256, "memories": []}
+        self._message(_assistant([call], model=model, usage={}, reason="toolUse", molting=molting), "")
+        self._message(
+            {
+                "role": "toolResult",
+                "toolCallId": call_id,
+                "toolName": name,
+                "content": [{"type": "text", "text": result}],
+                "isError": failed,
+                "molting": {"trust": "untrusted"},
+            },
+            "",
+        )
 
     def rate(self, message_id: str, rating: int) -> None:
         """The person's verdict on a reply: +1, -1, or 0 to take it back."""
@@ -139,6 +162,32 @@ class SessionWriter:
                 append_line(self.path, json.dumps(record, ensure_ascii=False))
         except OSError as error:
             raise HomeError(f"{self.path}: cannot be written ({error.strerror}); nothing was said aloud") from error
+
+
+def _assistant(
+    content: list[dict[str, Any]], *, model: str, usage: dict[str, int], reason: str, molting: dict[str, Any]
+) -> dict[str, Any]:
+    counts = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, **usage}
+    counts.setdefault("totalTokens", counts["input"] + counts["output"])
+    return {
+        "role": "assistant",
+        "content": content,
+        "api": "molting",
+        "provider": "local",
+        "model": model,
+        "usage": counts,
+        "stopReason": reason,
+        "molting": molting,
+    }
+
+
+def _clean(value: Any) -> Any:
+    """JSON with every text in it cleaned of what cannot be encoded."""
+    if isinstance(value, dict):
+        return {clean_text(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return clean_text(value) if isinstance(value, str) else value
 
 
 def lock_of(path: Path) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from memory.home import Home
     from molting_agent.agent import Agent
     from molting_agent.events import ReplyFinished
+    from molting_agent.tools.results import ToolUse
 
 INDEX_WAIT_S = 30.0
 """The reply is out; the memory may finish what it does. It takes milliseconds, and once per home its preparation."""
@@ -35,6 +36,7 @@ INDEX_WAIT_S = 30.0
 )
 @click.option("--session", metavar="ID", default="", help="Go on with a conversation: its id, or last.")
 @click.option("--no-memory", is_flag=True, help="Answer without looking into the memory.")
+@click.option("--allow", "allowed", metavar="TOOL", multiple=True, help="Let a tool act without asking; repeatable.")
 @click.option("-m", "--model", metavar="PATH|NAME", default="", help="Another model for this once.")
 @json_option
 @with_home
@@ -45,6 +47,7 @@ def ask(
     files: tuple[Path, ...],
     session: str,
     no_memory: bool,
+    allowed: tuple[str, ...],
     model: str,
     as_json: bool,
 ) -> None:
@@ -54,8 +57,10 @@ def ask(
     """
     from molting_agent.agent import Agent
 
+    check_tools(allowed)
     question = compose(" ".join(text), files, read_stdin())
     agent = Agent(home, open_config(home, model))
+    agent.consent = lambda proposal: "once" if proposal.tool in allowed else "no"
     try:
         # The process that loads the model starts first; everything else happens while it loads.
         notices = agent.start()
@@ -75,12 +80,24 @@ def ask(
         agent.close(wait_s=INDEX_WAIT_S)
 
 
-def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -> tuple["ReplyFinished", float]:
+def _answer(  # noqa: PLR0912 - one branch an event
+    agent: "Agent", question: str, *, with_memory: bool, stream: bool
+) -> tuple["ReplyFinished", float]:
     """Run the turn; its last event, and the seconds recall took."""
-    from molting_agent.events import MemoriesShown, MemoryKept, Notice, ReplyDelta, ReplyFinished, ReplyStarted
+    from molting_agent.events import (
+        MemoriesShown,
+        MemoryKept,
+        Notice,
+        ReplyDelta,
+        ReplyFinished,
+        ReplyStarted,
+        ToolFinished,
+        Unbacked,
+    )
 
     finished: ReplyFinished | None = None
     recall_s, said = 0.0, ""
+    unbacked: list[str] = []
     turn = agent.turn(question, with_memory=with_memory)
     try:
         for event in turn:
@@ -96,6 +113,10 @@ def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -
                     say(f"{receipt.action}  {place}  {receipt.text}  (molt memory undo takes it back)", err=True)
                 case MemoriesShown():
                     recall_s = event.recall_s
+                case ToolFinished(use):
+                    say(tool_line(use), err=True)
+                case Unbacked(claim=claim):
+                    unbacked.append(claim)
                 case Notice(severity="error"):
                     pass  # raised below, with its exit code
                 case Notice(text):
@@ -106,6 +127,8 @@ def _answer(agent: "Agent", question: str, *, with_memory: bool, stream: bool) -
         turn.close()
         if said and not said.endswith("\n"):
             click.echo()
+    for claim in unbacked:
+        say(unbacked_line(claim), err=True)
     if finished is None:
         raise agent.last_error or EngineError("there was no reply")
     return finished, recall_s
@@ -124,6 +147,27 @@ def stopped_by_ctrl_c(agent: "Agent") -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def check_tools(allowed: tuple[str, ...]) -> None:
+    """Errors: UsageError for a name that is no tool."""
+    if allowed:
+        from molting_agent.tools.registry import enabled_tools
+
+        enabled_tools(allowed)
+
+
+def tool_line(use: "ToolUse") -> str:
+    """What a tool did, under its call; a refusal says how it can be allowed."""
+    if use.state == "refused":
+        return f"{use.shown_call}: refused, nobody can be asked here; allow it with: --allow {use.name}"
+    mark = "" if use.state == "done" else " failed"
+    return "\n".join([f"[{use.shown_call}]{mark}", *(f"  {line}" for line in use.result.splitlines())])
+
+
+def unbacked_line(claim: str) -> str:
+    """A claim of an act, marked."""
+    return f"He says: {claim} No such action was taken."
 
 
 def read_stdin() -> str:
@@ -160,6 +204,10 @@ def as_dict(agent: "Agent", finished: "ReplyFinished", recall_s: float) -> dict[
         "memories": [
             {"id": memory.id, "citation": memory.citation, "text": memory.text, "score": round(memory.score, 4)}
             for memory in finished.memories
+        ],
+        "tools": [
+            {"name": use.name, "arguments": use.arguments, "state": use.state, "result": use.result}
+            for use in finished.uses
         ],
         "usage": {
             "prompt_tokens": finished.prompt_tokens,

@@ -197,6 +197,8 @@ class EngineClient:
         max_tokens: int = 512,
         sampling: Sampling | None = None,
         prefix_segments: int = 0,
+        schema: str = "",
+        aside: bool = False,
     ) -> Iterator[Delta | Done]:
         with self._requests:
             self._ready()
@@ -207,6 +209,8 @@ class EngineClient:
                 max_tokens=max_tokens,
                 sampling={name: getattr(drawn, name) for name in drawn.__slots__},
                 prefix_segments=prefix_segments,
+                schema=schema,
+                aside=aside,
             )
             ended = False
             try:
@@ -224,8 +228,8 @@ class EngineClient:
                     while "result" not in self._answer(number):
                         pass
 
-    def warm(self, segments: Sequence[Segment]) -> None:
-        self._call("warm", segments=_raw(segments))
+    def warm(self, segments: Sequence[Segment], *, aside: bool = False) -> None:
+        self._call("warm", segments=_raw(segments), aside=aside)
 
     def cancel(self) -> None:
         if (number := self._current) is not None:
@@ -235,8 +239,8 @@ class EngineClient:
         with self._writing:
             self._write({"id": number, "op": "cancel"})
 
-    def score(self, segments: Sequence[Segment]) -> Score:
-        logprobs = self._call("score", segments=_raw(segments))
+    def score(self, segments: Sequence[Segment], *, aside: bool = False) -> Score:
+        logprobs = self._call("score", segments=_raw(segments), aside=aside)
         sizes = tuple(len(s.text.encode("utf-8", "replace")) for s in segments if s.target)
         return Score(tuple(tuple(values) for values in logprobs), sizes)
 

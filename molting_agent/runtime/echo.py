@@ -15,7 +15,8 @@ from molting_agent.runtime.template import CHATML
 class EchoEngine:
     """Streams ``reply`` word by word (by default the last message's words), one token a word.
 
-    ``requests`` keeps every rendered prompt, so that a test can see what a model would have read. ``fail_next`` makes
+    ``requests`` keeps every rendered prompt (``asides`` those beside the conversation), so that a test can see what a
+    model would have read. ``fail_next`` makes
     the next generate die in the middle, as a crashed worker does.
     """
 
@@ -30,6 +31,7 @@ class EchoEngine:
         self.reply = reply
         self.delay_s = delay_s
         self.requests: list[list[Segment]] = []
+        self.asides: list[list[Segment]] = []
         self.fail_next = False
         self.closed = False
         self.adapter: Path | None = None
@@ -63,8 +65,10 @@ class EchoEngine:
         max_tokens: int = 512,
         sampling: Sampling | None = None,
         prefix_segments: int = 0,
+        schema: str = "",
+        aside: bool = False,
     ) -> Iterator[Delta | Done]:
-        self.requests.append(list(segments))
+        (self.asides if aside else self.requests).append(list(segments))
         self._cancelled = False
         prompt_tokens = sum(len(ids) for ids in self.tokenize(segments))
         if prompt_tokens >= self._context_tokens:
@@ -90,13 +94,13 @@ class EchoEngine:
         self._seen = prompt_tokens
         yield Done(reason, prompt_tokens, evaluated, said, 0.001, max(self.delay_s * said, 0.001))
 
-    def warm(self, segments: Sequence[Segment]) -> None:
+    def warm(self, segments: Sequence[Segment], *, aside: bool = False) -> None:
         self._seen = sum(len(ids) for ids in self.tokenize(segments))
 
     def cancel(self) -> None:
         self._cancelled = True
 
-    def score(self, segments: Sequence[Segment]) -> Score:
+    def score(self, segments: Sequence[Segment], *, aside: bool = False) -> Score:
         """One nat a token, whatever the text."""
         targets = [s for s in segments if s.target]
         logprobs = tuple(tuple(-1.0 for _ in ids) for ids in self.tokenize(targets))

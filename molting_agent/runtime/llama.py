@@ -37,9 +37,13 @@ class Evaluated:
 class Llama:
     """A GGUF model with one sequence in its context. Not thread-safe, but ``abort`` may be set from any thread."""
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int) -> None:
-        c.llama_backend_init()
-        self.model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+    def __init__(self, path: Path, *, context_tokens: int, threads: int, model: Any = None) -> None:
+        """``model`` is one that is loaded already, for a second context on it."""
+        self.path = path
+        if model is None:
+            c.llama_backend_init()
+            model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+        self.model = model
         if not self.model:
             raise EngineError(f"{path}: llama.cpp cannot load this model; its reasons are in logs/engine.log")
         self.vocab = c.llama_model_get_vocab(self.model)
@@ -67,6 +71,10 @@ class Llama:
         self._on_abort = c.ggml_abort_callback(lambda _data: self.abort)
         self._watching = False
         self._token_s = 0.0
+
+    def beside(self, context_tokens: int) -> "Llama":
+        """Another context on the same weights, without an adapter."""
+        return Llama(self.path, context_tokens=context_tokens, threads=self.threads, model=self.model)
 
     # -- vocabulary ---------------------------------------------------------------------------------------------------
 
@@ -162,9 +170,12 @@ class Llama:
             raise Cancelled
         raise EngineError(f"llama.cpp could not evaluate {count} tokens after {past} (status {status})")
 
-    def generate(self, max_tokens: int, sampling: Sampling) -> Generator[str, None, str]:
-        """Draw tokens after those held and yield whole UTF-8 text; returns the reason: stop, length or cancelled."""
-        sampler = self._sampler(sampling)
+    def generate(self, max_tokens: int, sampling: Sampling, schema: str = "") -> Generator[str, None, str]:
+        """Draw tokens after those held and yield whole UTF-8 text; returns the reason: stop, length or cancelled.
+
+        Bound to JSON of ``schema`` where there is one. Errors: EngineError when no grammar can be made of it.
+        """
+        sampler = self._sampler(sampling, grammar_of(schema) if schema else "")
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         try:
             for _ in range(max_tokens):
@@ -187,8 +198,13 @@ class Llama:
         finally:
             c.llama_sampler_free(sampler)
 
-    def _sampler(self, sampling: Sampling) -> Any:
+    def _sampler(self, sampling: Sampling, grammar: str) -> Any:
         chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
+        if grammar:
+            bound = c.llama_sampler_init_grammar(self.vocab, grammar.encode(), b"root")
+            if not bound:
+                raise EngineError("llama.cpp refused a grammar; its reasons are in logs/engine.log")
+            c.llama_sampler_chain_add(chain, bound)
         if sampling.repeat_penalty != 1.0:
             penalties = c.llama_sampler_init_penalties(
                 self.vocab_size, PENALTY_WINDOW_TOKENS, sampling.repeat_penalty, 0.0, 0.0
@@ -292,6 +308,16 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
         if x != y:
             return i
     return min(len(a), len(b))
+
+
+def grammar_of(schema: str) -> str:
+    """A GBNF grammar of the JSON that fits ``schema``, with no white space but one blank. Errors: EngineError."""
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+    try:
+        return json_schema_to_gbnf(schema)
+    except Exception as error:  # its converter raises whatever comes up
+        raise EngineError(f"no grammar can be made of a tool's JSON schema ({error})") from None
 
 
 FILE_TYPES = {"f16": c.LLAMA_FTYPE_MOSTLY_F16, "q8_0": c.LLAMA_FTYPE_MOSTLY_Q8_0, "q4_k_m": c.LLAMA_FTYPE_MOSTLY_Q4_K_M}

@@ -128,14 +128,18 @@ class Engine(Protocol):
         max_tokens: int = 512,
         sampling: Sampling | None = None,
         prefix_segments: int = 0,
+        schema: str = "",
+        aside: bool = False,
     ) -> Iterator[Delta | Done]:
         """Stream a reply to the rendered prompt; the last item is always a Done.
 
         The first ``prefix_segments`` segments are fixed for the session: their KV state is saved to disk and restored.
+        ``schema``, a JSON schema as text, binds what is drawn to JSON that fits it. ``aside`` evaluates in a second,
+        small context of the base model alone, so that the conversation's stays as it is.
         """
         ...
 
-    def warm(self, segments: Sequence[Segment]) -> None:
+    def warm(self, segments: Sequence[Segment], *, aside: bool = False) -> None:
         """Evaluate (or restore) the fixed prefix ahead of the first question."""
         ...
 
@@ -143,7 +147,7 @@ class Engine(Protocol):
         """End the running generate or warm within 100 ms, even while it evaluates a prompt."""
         ...
 
-    def score(self, segments: Sequence[Segment]) -> Score:
+    def score(self, segments: Sequence[Segment], *, aside: bool = False) -> Score:
         """Log-probabilities of the target segments, each token given all that stands before it."""
         ...
 

@@ -1,5 +1,6 @@
 """Renders a conversation with the model's own chat template into segments; inference and training both call it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,15 +34,17 @@ def render(
     end_tokens: Sequence[str],
     bos_token: str = "",
     generate: bool = True,
+    tools: str = "",
 ) -> list[Segment]:
     """The prompt as segments: template markup (special) and, between it, the messages' words (never special).
 
     The template runs over placeholders, and the words are put in afterwards: nothing that anybody writes is read as
     template or as control token. A target's words and the token that ends its turn (one of ``end_tokens``) are target
-    segments. ``generate`` opens a reply of the assistant at the end. Errors: ModelError when the template fails.
+    segments. ``generate`` opens a reply of the assistant at the end. ``tools`` are functions as JSON, for templates
+    that tell a model of them (see ``knows_tools``). Errors: ModelError when the template fails.
     """
     eos_token = end_tokens[0] if end_tokens else ""
-    text = _run(chat_template or CHATML, tuple(m.role for m in messages), bos_token, eos_token, generate)
+    text = _run(chat_template or CHATML, tuple(m.role for m in messages), bos_token, eos_token, generate, tools)
     segments: list[Segment] = []
     previous: int | None = None
     for markup, index in _split(text, len(messages)):
@@ -53,6 +56,11 @@ def render(
                 segments.append(Segment(message.content, target=message.target, message=index))
             previous = index
     return segments
+
+
+def knows_tools(chat_template: str) -> bool:
+    """Whether the template tells the model which tools there are, and in which form it calls them."""
+    return "tools" in chat_template and "<tool_call>" in chat_template
 
 
 def count_prefix(segments: Sequence[Segment], messages: int = 1) -> int:
@@ -96,10 +104,14 @@ def _split(text: str, count: int) -> list[tuple[str, int | None]]:
 
 
 @lru_cache(maxsize=256)
-def _run(chat_template: str, roles: tuple[str, ...], bos_token: str, eos_token: str, generate: bool) -> str:
+def _run(  # noqa: PLR0917 - a cache keeps positions
+    chat_template: str, roles: tuple[str, ...], bos_token: str, eos_token: str, generate: bool, tools: str
+) -> str:
     messages = [{"role": role, "content": MARK.format(i)} for i, role in enumerate(roles)]
     template = _compiled(chat_template)
-    values = {"bos_token": bos_token, "eos_token": eos_token, "add_generation_prompt": generate}
+    values: dict[str, Any] = {"bos_token": bos_token, "eos_token": eos_token, "add_generation_prompt": generate}
+    if tools:
+        values["tools"] = json.loads(tools)
     try:
         return template.render(messages=messages, **values)
     except Exception as error:

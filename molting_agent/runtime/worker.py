@@ -23,6 +23,8 @@ from molting_agent.runtime.protocol import Done, Sampling
 
 # No screen is redrawn more often, and each message wakes the parent on a core that llama.cpp wants.
 DELTA_INTERVAL_S = 0.03
+ASIDE_TOKENS = 2048
+"""Window of the context beside the conversation, in which tools are chosen; 45 MiB of KV cache for the 135M model."""
 
 
 class Worker:
@@ -34,6 +36,7 @@ class Worker:
         self.cancelled: set[int] = set()
         self.running: int | None = None
         self.llama: Llama
+        self._aside: Llama | None = None
         self.prefixes: PrefixCache
         self.model_sha256 = ""
         self.adapter: Path | None = None
@@ -48,7 +51,7 @@ class Worker:
             if request["op"] == "cancel":
                 self.cancelled.add(request["id"])
                 if self.running == request["id"]:
-                    self.llama.abort = True
+                    self._abort(True)
             else:
                 self.requests.put(request)
         os._exit(0)
@@ -71,10 +74,10 @@ class Worker:
     def run(self, number: int, operation: str, arguments: dict[str, Any]) -> Any:
         if operation == "open":
             return self.open(**arguments)
-        self.llama.abort = False
+        self._abort(False)
         self.running = number
         if number in self.cancelled:
-            self.llama.abort = True
+            self._abort(True)
         if operation == "generate":
             return self.generate(number, **arguments)
         return getattr(self, operation)(**arguments)
@@ -82,6 +85,11 @@ class Worker:
     def answer(self, message: dict[str, Any]) -> None:
         self.answers.write(json.dumps(message, ensure_ascii=False) + "\n")
         self.answers.flush()
+
+    def _abort(self, on: bool) -> None:
+        self.llama.abort = on
+        if self._aside is not None:
+            self._aside.abort = on
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
@@ -117,8 +125,17 @@ class Worker:
         return ids
 
     def generate(
-        self, number: int, segments: list[list[Any]], max_tokens: int, sampling: dict[str, Any], prefix_segments: int
+        self,
+        number: int,
+        *,
+        segments: list[list[Any]],
+        max_tokens: int,
+        sampling: dict[str, Any],
+        prefix_segments: int,
+        schema: str = "",
+        aside: bool = False,
     ) -> dict[str, Any]:
+        llama = self._context(aside)
         ids = self.tokenize(segments)
         tokens = [t for segment in ids for t in segment]
         prefix = [t for segment in ids[:prefix_segments] for t in segment]
@@ -127,9 +144,9 @@ class Worker:
         prompt_done = started
         unsent, sent_at = "", 0.0
         try:
-            evaluated = self._fit(tokens, prefix)
+            evaluated = self._fit(llama, tokens, prefix)
             prompt_done = time.perf_counter()
-            drawn = self.llama.generate(max_tokens, Sampling(**sampling))
+            drawn = llama.generate(max_tokens, Sampling(**sampling), schema)
             while True:
                 try:
                     text = next(drawn)
@@ -156,19 +173,19 @@ class Worker:
         )
         return asdict(done)
 
-    def warm(self, segments: list[list[Any]]) -> None:
+    def warm(self, segments: list[list[Any]], aside: bool = False) -> None:
         prefix = [t for segment in self.tokenize(segments) for t in segment]
         try:
-            self._fit_prefix(prefix)
+            self._fit_prefix(self._context(aside), prefix)
         except Cancelled:
             return
 
-    def score(self, segments: list[list[Any]]) -> list[list[float]]:
+    def score(self, segments: list[list[Any]], aside: bool = False) -> list[list[float]]:
         """One list of log-probabilities a target segment."""
         ids = self.tokenize(segments)
         flat = [t for segment in ids for t in segment]
         is_target = [bool(s[2]) for s, segment in zip(segments, ids, strict=True) for _ in segment]
-        logprobs = iter(self.llama.score(flat, is_target))
+        logprobs = iter(self._context(aside).score(flat, is_target))
         return [[next(logprobs) for _ in segment] for s, segment in zip(segments, ids, strict=True) if s[2]]
 
     def soft_targets(self, segments: list[list[Any]], k: int, temperatures: list[float]) -> dict[str, Any]:
@@ -189,21 +206,30 @@ class Worker:
         """The bytes of each token, in base64."""
         return [base64.b64encode(self.llama.piece(token)).decode() for token in tokens]
 
-    def _fit(self, tokens: list[int], prefix: list[int]) -> Evaluated:
-        before = self._fit_prefix(prefix) if prefix else Evaluated()
-        rest = self.llama.fit(tokens)
+    def _context(self, aside: bool) -> Llama:
+        """The conversation's context, or the small one beside it, made at its first use."""
+        if not aside:
+            return self.llama
+        if self._aside is None:
+            self._aside = self.llama.beside(ASIDE_TOKENS)
+        return self._aside
+
+    def _fit(self, llama: Llama, tokens: list[int], prefix: list[int]) -> Evaluated:
+        before = self._fit_prefix(llama, prefix) if prefix else Evaluated()
+        rest = llama.fit(tokens)
         return Evaluated(before.tokens + rest.tokens, before.restored)
 
-    def _fit_prefix(self, prefix: list[int]) -> Evaluated:
+    def _fit_prefix(self, llama: Llama, prefix: list[int]) -> Evaluated:
         """Have the prefix in the KV cache: it is there, or was saved, or is evaluated and then saved."""
-        if common_prefix(self.llama.tokens, prefix) == len(prefix):
+        if common_prefix(llama.tokens, prefix) == len(prefix):
             return Evaluated()
-        key = prefix_key(self.model_sha256, self.adapter_sha256, self.llama.state_form, prefix)
+        adapter_sha256 = self.adapter_sha256 if llama is self.llama else ""
+        key = prefix_key(self.model_sha256, adapter_sha256, llama.state_form, prefix)
         saved = self.prefixes.find(key)
-        if saved and self.llama.load_state(saved, prefix):
+        if saved and llama.load_state(saved, prefix):
             return Evaluated(restored=True)
-        evaluated = self.llama.fit(prefix)
-        self.prefixes.save(key, self.llama.save_state)
+        evaluated = llama.fit(prefix)
+        self.prefixes.save(key, llama.save_state)
         return evaluated
 
 

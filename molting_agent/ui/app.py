@@ -16,8 +16,9 @@ from molting_agent.events import Event, Notice
 from molting_agent.ui.background import Deliver, in_background, one_line
 from molting_agent.ui.chat import ChatScreen
 from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.consent import ask_consent
 from molting_agent.ui.identity_name import agent_name
-from molting_agent.ui.messages import AgentEvent, TurnEnded
+from molting_agent.ui.messages import AgentEvent, ConsentAsked, TurnEnded
 from molting_agent.ui.palette import SlashCommands
 from molting_agent.ui.themes import DEFAULT_THEME, OWN_THEMES, theme_name
 from molting_agent.ui.training import TrainingWatch
@@ -143,6 +144,12 @@ class MoltingApp(App[int]):
         if self.training.run is not None:
             self.training.hold()
         await self.chat.show_event(message.event)
+
+    def on_consent_asked(self, message: ConsentAsked) -> None:
+        if self.over:
+            message.answer.put("no")
+            return
+        ask_consent(self, message)
 
     async def on_turn_ended(self, message: TurnEnded) -> None:
         if self.over:

@@ -12,6 +12,9 @@ from molting_agent.events import (
     ReplyFinished,
     ReplyStarted,
     Swapped,
+    ToolFinished,
+    ToolStarted,
+    Unbacked,
     UserSaved,
 )
 from molting_agent.ui.note_block import NoteBlock
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from molting_agent.ui.chat import ChatScreen
 
 
-async def show_event(chat: "ChatScreen", event: Event) -> None:
+async def show_event(chat: "ChatScreen", event: Event) -> None:  # noqa: PLR0912 - one branch an event
     """Show one event; events of a turn arrive in the order of ``molting_agent.events``."""
     reply = chat.reply
     match event:
@@ -38,6 +41,15 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:
                 reply.doing("reading")
         case MemoryKept() | ContextTrimmed():
             await chat.conversation.add(_note_of(event), before=reply)
+        case ToolStarted():
+            if reply is not None:
+                reply.doing(event.call)
+        case ToolFinished():
+            mark = {"done": "", "failed": " failed", "refused": " was refused"}[event.use.state]
+            text = "\n".join([f"{event.use.shown_call}{mark}", *event.use.result.splitlines()])
+            await chat.conversation.add(NoteBlock(text, "tool"), before=reply)
+        case Unbacked():
+            await chat.note(f"{chat.speaker} says: {event.claim} No such action was taken.", "warning")
         case ReplyStarted():
             if reply is not None:
                 if reply.text:  # the engine had died and was asked once more

@@ -1,8 +1,14 @@
 """The messages that travel between the widgets, the screens and the app."""
 
+import queue
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
 from molting_agent.events import Event
+
+if TYPE_CHECKING:
+    from molting_agent.tools.acting import Answer, Proposal
 
 
 class AgentEvent(Message, bubble=False):
@@ -19,6 +25,15 @@ class TurnEnded(Message, bubble=False):
     def __init__(self, error: str = "") -> None:
         super().__init__()
         self.error = error
+
+
+class ConsentAsked(Message, bubble=False):
+    """A tool wants to act; the answer is put into ``answer``, for which the turn's thread waits."""
+
+    def __init__(self, proposal: "Proposal", answer: "queue.SimpleQueue[Answer]") -> None:
+        super().__init__()
+        self.proposal = proposal
+        self.answer = answer
 
 
 class Submitted(Message):

@@ -7,11 +7,11 @@ from textual.widgets import Static
 from molting_agent.clean import clean
 from molting_agent.ui.block import Block
 
-MARKS = {"information": "·", "warning": "!", "error": "×", "swap": "◆", "receipt": "✓"}
+MARKS = {"information": "·", "warning": "!", "error": "×", "swap": "◆", "receipt": "✓", "tool": "▸"}
 
 
 class NoteBlock(Block):
-    """``kind``: information, warning, error, swap or receipt."""
+    """``kind``: information, warning, error, swap, receipt or tool."""
 
     def __init__(self, text: str, kind: str = "information") -> None:
         super().__init__(clean(text), classes=f"note -{kind}")

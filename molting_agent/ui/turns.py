@@ -1,5 +1,6 @@
 """Runs the turns of the agent in a thread, one after the other, and keeps the questions that wait."""
 
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,10 +10,14 @@ from textual.app import App
 
 from molting_agent.events import Notice
 from molting_agent.ui.background import one_line
-from molting_agent.ui.messages import AgentEvent, TurnEnded
+from molting_agent.ui.messages import AgentEvent, ConsentAsked, TurnEnded
 
 if TYPE_CHECKING:
     from molting_agent.agent import Agent
+    from molting_agent.tools.acting import Answer, Proposal
+
+LOOK_S = 0.1
+"""How soon a turn that waits for an answer sees that it was stopped."""
 
 
 class Turns:
@@ -22,6 +27,7 @@ class Turns:
         self.app = app
         self.agent = agent
         self.busy = False
+        self._stopped = threading.Event()
         self.waiting: deque[str] = deque()
         self.lock = threading.Lock()
         """Held during a turn, and by whoever swaps the molt between turns."""
@@ -37,6 +43,7 @@ class Turns:
         if agent is None or self.busy or not self.waiting:
             return
         self.busy = True
+        self._stopped.clear()
         text = self.waiting.popleft()
         threading.Thread(target=self._turn, args=(agent, text), name="molting-turn", daemon=True).start()
 
@@ -44,14 +51,27 @@ class Turns:
         """End the reply that is being spoken."""
         agent = self.agent()
         if agent is not None and self.busy:
+            self._stopped.set()
             agent.stop()
 
     def take_back(self) -> str:
         """The last waiting question, for editing; "" when none waits."""
         return self.waiting.pop() if self.waiting else ""
 
+    def ask(self, proposal: "Proposal") -> "Answer":
+        """Ask the person in the app and wait, in the turn's thread; a stopped turn is a no."""
+        asked = ConsentAsked(proposal, queue.SimpleQueue())
+        self.app.post_message(asked)
+        while not self._stopped.is_set():
+            try:
+                return asked.answer.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
+        return "no"
+
     def _turn(self, agent: "Agent", text: str) -> None:
         error = ""
+        agent.consent = self.ask
         try:
             with self.lock:
                 for event in agent.turn(text):

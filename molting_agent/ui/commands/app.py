@@ -6,6 +6,7 @@ from molting_agent.ui.commands.registry import command
 from molting_agent.ui.themes import SHORT_NAMES, theme_name
 
 if TYPE_CHECKING:
+    from molting_agent.agent import Agent
     from molting_agent.ui.chat import ChatScreen
 
 
@@ -20,6 +21,23 @@ async def theme(chat: "ChatScreen", argument: str) -> None:
         await chat.note(f"There is no theme {argument}; there are: {', '.join([*SHORT_NAMES, *names])}", "warning")
     else:
         await chat.note(f"The theme is {chat.app.theme}; there are: {', '.join([*SHORT_NAMES, *names])}")
+
+
+@command("tools", summary="what he can do besides talking, and whether he asks first")
+async def tools(chat: "ChatScreen", _argument: str) -> None:
+    """List the tools with their state."""
+
+    def look(agent: "Agent") -> list[tuple[str, str, str]]:
+        from molting_agent.tools.registry import state_lines
+
+        return state_lines(agent.config.tools.enabled)
+
+    async def show(lines: list[tuple[str, str, str]]) -> None:
+        width = max(len(name) for name, _, _ in lines)
+        text = "\n".join(f"{name.ljust(width)}  {state}: {summary}" for name, state, summary in lines)
+        await chat.note(f"{text}\nChange it in config.toml under [tools].")
+
+    chat.with_agent(look, then=show)
 
 
 @command("help", summary="keys and commands (F1)")

@@ -1,0 +1,27 @@
+"""Asks the person whether a tool may act: the exact action, and three answers."""
+
+from typing import Any
+
+from textual.app import App
+
+from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.messages import ConsentAsked
+
+SHOWN_CHARS = 1500
+
+
+def ask_consent(app: App[Any], message: ConsentAsked) -> None:
+    """Show the question; Esc is a no. The first answer, which has the cursor, is no too: Enter alone does nothing."""
+    action = message.proposal.action
+    if len(action) > SHOWN_CHARS:
+        action = f"{action[:SHOWN_CHARS]}\n[{len(action) - SHOWN_CHARS:,} more characters]"
+    answers = [
+        ("no", "No"),
+        ("once", "Yes, this once"),
+        ("session", "Yes, and the same action again without asking, until the app is left"),
+    ]
+
+    def answered(answer: str | None) -> None:
+        message.answer.put("once" if answer == "once" else "session" if answer == "session" else "no")
+
+    app.push_screen(Confirm(f"May he use {message.proposal.tool}?", action, answers), answered)
