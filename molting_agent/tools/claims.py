@@ -8,7 +8,7 @@ from molting_agent.tools.results import ToolUse
 _NOW = r"(?:\s+(?:just|now|also|already))?\s+"
 _I = rf"\b(?:I|I've|I have|we've|I did){_NOW}"
 _NEAR = r"[^.!?\n]{0,80}"
-_DONE = r"(?:^|[.!?\n]\s*)(?:Done[,:.!]|Okay[,.!]|OK[,.!]|Pronto[,:.!]|Feito[,:.!])?\s*"
+_DONE = r"(?:^|(?<=[.!?\n]))\s*(?:Done[,:.!]|Okay[,.!]|OK[,.!]|Pronto[,:.!]|Feito[,:.!])?\s*"
 _FILE = r"(?:file|files|folder|note|document|config|script|directory|log|\w+\.[a-z]{1,5}|`[^`]+`)"
 _FICHEIRO = r"(?:ficheiro|ficheiros|arquivo|pasta|nota|documento|script|\w+\.[a-z]{1,5}|`[^`]+`)"
 _KINDS: dict[str, tuple[tuple[str, ...], str, list[str]]] = {
@@ -61,7 +61,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], str, list[str]]] = {
             rf"{_I}(?:remembered (?:it|that)|noted|made a note|memori[sz]ed)\b",
             rf"{_I}(?:(?:saved|stored) (?:it|that|this)|written (?:it|that|this) down)\b",
             rf"{_DONE}(?:Noted|Remembered|Saved)[.!,]",
-            r"\b(?:anotei|tomei nota|memorizei|registei)\b|(?:^|[.!?\n]\s*)Anotado[.!,]",
+            r"\b(?:anotei|tomei nota|memorizei|registei)\b|(?:^|(?<=[.!?\n]))\s*Anotado[.!,]",
         ],
     ),
     "forget": (
@@ -97,7 +97,7 @@ def unbacked(reply: str, uses: Sequence[ToolUse], receipts: Sequence[str] = ()) 
             continue
         for pattern in patterns:
             for match in pattern.finditer(text):
-                sentence = _sentence(text, match.start(), match.end())
+                sentence = _sentence(text, match.end() - len(match[0].lstrip()), match.end())
                 before = sentence[: max(0, sentence.find(match[0].strip()))]
                 if not _NOT_SAID.search(before):
                     found.append((match.start(), sentence))
