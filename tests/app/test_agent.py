@@ -49,12 +49,12 @@ def test_the_words_are_on_disk_and_synced_before_recall_and_engine(
     def look(step: str) -> None:
         (path,) = stage.home.sessions_dir.glob("*.jsonl")
         said = [t.text for t in read_transcript(path).turns]
-        seen.append((step, said == ["remember the milk"] and len(synced) > 0))
+        seen.append((step, said == ["the milk is sour"] and len(synced) > 0))
 
     really_recall = stage.memory.recall
     monkeypatch.setattr(stage.memory, "recall", lambda *a, **k: (look("recall"), really_recall(*a, **k))[1])
     stage.engine.reply = lambda question: (look("engine"), "yes")[1]
-    say(stage.agent(), "remember the milk")
+    say(stage.agent(), "the milk is sour")
     assert seen == [("recall", True), ("engine", True)]
 
 
