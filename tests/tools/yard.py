@@ -29,3 +29,12 @@ class Yard:
             return tool.run(self.place, tool.settle(self.place, tool.check(arguments)))
         except ToolError as error:
             return Outcome(str(error), ok=False)
+
+
+def tree(root: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below ``root`` with its mode and content."""
+    return {
+        str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in sorted(root.rglob("*"))
+        if not path.is_fifo() and not path.is_symlink()
+    }
