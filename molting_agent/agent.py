@@ -13,11 +13,10 @@ from memory.api import Memory, RecalledMemory, Receipt
 from memory.errors import EngineError, HomeError, MoltingError, UsageError
 from memory.home import Home
 from memory.remembering import asked_to_remember
-from molting_agent.clean import clean_line
 from molting_agent.config import Config
 from molting_agent.context import Window, chat_turns, shown_ids
 from molting_agent.events import ContextTrimmed, Event, MemoriesShown, MemoryKept, Notice, ReplyStarted, UserSaved
-from molting_agent.indexer import Indexer
+from molting_agent.indexer import Indexer, memory_notice
 from molting_agent.molt import training_paused
 from molting_agent.reply import Reply
 from molting_agent.runtime.models import ModelFile
@@ -177,9 +176,9 @@ class Agent:
             try:
                 memories = self._recall_for_turn(text)
             except Exception as error:  # a memory can fail in many ways; none of them may cost the turn
-                yield _memory_notice(str(error) or type(error).__name__)
+                yield memory_notice(str(error) or type(error).__name__)
             if self._indexer and (why := self._indexer.take_error()):
-                yield _memory_notice(why)
+                yield memory_notice(why)
             if self._indexer and (word := self._indexer.take_notice()):
                 yield Notice(word, "warning")
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
@@ -407,7 +406,3 @@ class Agent:
         except MoltingError:
             return
         self._indexer.soon(vectors=vectors, warm=warm)
-
-
-def _memory_notice(reason: str) -> Notice:
-    return Notice(f"the memory did not answer ({clean_line(reason)}); see: molt doctor", "warning")

@@ -8,6 +8,7 @@ from memory.home import Home
 from memory.values import IngestProgress
 from memory.watch import Watcher
 from molting_agent.clean import clean_line
+from molting_agent.events import Notice
 
 NoProgress = IngestProgress("embedding", 0, 0)
 
@@ -115,3 +116,8 @@ class Indexer:
             self._notice = clean_line(self._memory.take_notice()) or self._notice
         except Exception as error:  # many kinds, and none of them is a reason to end the thread
             self._error = clean_line(str(error)) or type(error).__name__
+
+
+def memory_notice(reason: str) -> Notice:
+    """The line about a memory that failed while the turn goes on."""
+    return Notice(f"the memory did not answer ({clean_line(reason)}); see: molt doctor", "warning")

@@ -82,7 +82,7 @@ class Reply:
                 yield ReplyDelta(shown)
 
     def claims(self) -> list[Unbacked]:
-        """What he says he did and nothing of this turn did; ``kept_wish``: the program wrote down what was asked for."""
+        """What he says he did and nothing of this turn did; of a ``kept_wish`` the program itself wrote a memory."""
         receipts = ("remember",) if self.kept_wish else ()
         return [Unbacked(self.message_id, claim) for claim in unbacked(self.text, self.uses, receipts)]
 
