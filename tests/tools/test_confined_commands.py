@@ -12,6 +12,7 @@ from yard import CANARY, Yard, tree
 from molting_agent.tools import command
 
 PYTHON = "python3 -c"
+# None of these may do harm where a wall fails: bounded in number, aimed at files and processes of the test alone.
 COMMANDS: dict[str, str] = {
     "reads outside": "cat {outside}/secret.txt",
     "reads keys": "cat {person}/.ssh/id_ed25519 ~/.ssh/* {person}/diary.txt",
@@ -37,8 +38,7 @@ COMMANDS: dict[str, str] = {
     "writes a session": "echo x > {home}/sessions/x.jsonl",
     "writes a molt": "mkdir -p {home}/molts/0009; echo x > {home}/molts/current",
     "writes /etc": "echo x > /etc/molting-evil || cp notes.txt /usr/bin/molting-evil",
-    "writes a device": "dd if=/dev/zero of=/dev/vda count=1 || dd if=/dev/zero of=/dev/sda count=1; mknod m b 8 0 && echo "
-    + CANARY,
+    "opens a disk": "for d in vda sda nvme0n1; do head -c 1 /dev/$d > d && [ -s d ] && echo {canary}; done; mknod m b 8 0 && echo {canary}",
     "IPv4": PYTHON + ' \'import socket; s=socket.create_connection(("127.0.0.1", {port}), 2); s.send(b"{canary}")\'',
     "IPv6": PYTHON + ' \'import socket; s=socket.create_connection(("::1", {port6}), 2); s.send(b"{canary}")\'',
     "UDP": PYTHON
@@ -57,7 +57,7 @@ COMMANDS: dict[str, str] = {
     "ptraces": PYTHON
     + " 'import ctypes; l=ctypes.CDLL(None); print(\"{canary}\" if l.ptrace(16, {pid}, 0, 0) == 0 else 0)'",
     "reads memory of the parent": "dd if=/proc/{pid}/mem count=1 bs=1 && echo " + CANARY,
-    "kills the parent": "kill -9 {victim}; kill -9 -1",
+    "kills the parent": "kill -9 {victim}",
     "types into the terminal": PYTHON
     + ' \'import fcntl, termios; [fcntl.ioctl(open("/dev/tty", "w"), termios.TIOCSTI, b"x"), print("{canary}")]\'',
     "types into another terminal": PYTHON
