@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from distill.registry import Registry
@@ -59,7 +60,6 @@ class Agent:
         self.speaker = Speaker(home, config.model, self.registry, open_engine)
         self.consent: Consent = lambda _proposal: "no"
         """Asks the person, in the thread of the turn; whoever opens him sets it. Where nobody can be asked it is no."""
-        self._acting: Acting | None = None
         self._settling = Settling(home, config.model)
         self._memory = memory
         self._indexer: Indexer | None = None
@@ -185,12 +185,9 @@ class Agent:
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():
             uses = yield from self._act(text)
-            message_id = self.session.new_message_id()
-            yield from self._reply(
-                Reply(
-                    message_id, self.status.molt, tuple(memories), started, tuple(uses), bool(asked_to_remember(text))
-                )
-            )
+            reply = Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started, tuple(uses))
+            reply.kept_wish = bool(asked_to_remember(text))
+            yield from self._reply(reply)
 
     def _act(self, text: str) -> Generator[Event, None, list[ToolUse]]:
         """Use a tool where the words call for one; plain talk costs a few patterns. What came of it is on disk."""
@@ -202,21 +199,15 @@ class Agent:
             self.session.add_use(use, molt=self.status.molt, **who)
         return uses
 
-    @property
+    @cached_property
     def acting(self) -> "Acting":
         """His tools, made at their first use. Errors: UsageError for a tool in config.toml that is none."""
-        if self._acting is None:
-            from molting_agent.tools.acting import Acting
+        from molting_agent.tools.acting import Acting
 
-            self._acting = Acting(
-                self.home,
-                self.config.tools,
-                self.speaker,
-                open_memory=lambda: self.memory,
-                forget=self.forget,
-                is_stopped=self._stop.is_set,
-            )
-        return self._acting
+        memory, stopped = (lambda: self.memory), self._stop.is_set
+        return Acting(
+            self.home, self.config.tools, self.speaker, open_memory=memory, forget=self.forget, is_stopped=stopped
+        )
 
     def _reply(self, reply: Reply) -> Iterator[Event]:
         newest_ids = [memory.id for memory in reply.memories]
