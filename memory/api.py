@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory.home import Home
-from memory.recall import memory_block
+from memory.recall.block import memory_block
 from memory.transcripts.model import Label, Transcript
 from memory.values import Forgotten, IndexCheck, IngestProgress, IngestReport, RecalledMemory, Receipt
 
@@ -47,7 +47,7 @@ class Memory:
 
         ``exclude_transcript`` leaves out one conversation by its id: the running one, or the one trained on.
         """
-        from memory.recall import recall
+        from memory.recall.recall import recall
 
         return recall(
             self._store, self._vectors, query, k=k, budget_tokens=budget_tokens, exclude_transcript=exclude_transcript

@@ -8,7 +8,9 @@ import pytest
 
 from memory.api import Memory, memory_block
 from memory.home import Home
-from memory.recall import LINE_CHARS, content_terms, fuse, lexical_scores, rarity, shorten
+from memory.recall.block import LINE_CHARS, shorten
+from memory.recall.lexical import rarity
+from memory.recall.words import content_terms
 from memory.values import RecalledMemory
 from tests.memory.conftest import own_session
 
@@ -114,17 +116,6 @@ def test_words_alone_find_a_memory_however_few_there_are(memory: Memory, others:
     assert memory.recall("what colour is my bicycle")[0].text == "My bicycle is red and has a bell"
 
 
-@pytest.mark.parametrize("query", ["when do the backups run", "flood report council", "spare key"])
-def test_large_and_small_stores_are_scored_alike(claudio: Memory, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
-    """SQLite's weights, used in a large store, and ours, used in a small one, agree on terms that few chunks have."""
-    small = lexical_scores(claudio._store, content_terms(query))
-    monkeypatch.setattr("memory.recall.SMALL_STORE", 0)
-    large = lexical_scores(claudio._store, content_terms(query))
-    assert small.keys() == large.keys()
-    assert max(small, key=small.__getitem__) == max(large, key=large.__getitem__)
-    assert all(0 <= large[number] <= small[number] <= 1 for number in small)
-
-
 def test_a_new_memory_is_found_at_once_before_it_has_a_vector(claudio: Memory) -> None:
     before = claudio.stats()["vectors_missing"]
     claudio.add("The cavaquinho teacher is called Dona Amélia")
@@ -171,7 +162,4 @@ def test_the_block_is_plain_lines_cut_at_a_word() -> None:
 def test_pure_parts() -> None:
     assert content_terms("When do the backups run at 3?") == ["backups", "run", "3"]
     assert content_terms("Good night, thanks!") == []
-    assert fuse({"lexical": 1.0, "vector": 0.9, "recency": 1.0}) == 1.0
-    assert fuse({"lexical": 0.4, "recency": 0.0}) == pytest.approx(0.4)
-    assert fuse({"lexical": 0.4, "vector": 0.05, "recency": 0.0}) == pytest.approx(0.2)
     assert rarity(0, 100) > rarity(1, 100) > rarity(100, 100) > 0

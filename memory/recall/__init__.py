@@ -1,0 +1,1 @@
+"""Recall: what of the memory fits a question, best first."""
