@@ -59,9 +59,9 @@ def ingest(
 
 
 def sync(home: Home, store: Store) -> IngestReport:
-    """MEMORY.md, the notes and the sessions of the home; what came from files that are gone goes too."""
+    """MEMORY.md, who he is, the notes and the sessions of the home; what came from files that are gone goes too."""
     run = _Run(home, store)
-    files = [path for path in home_documents(home) if path.parent != home.identity_dir]
+    files = home_documents(home)
     files += sorted(home.sessions_dir.glob("*.jsonl"))
     run.read(files)
     present = {source_key(home, path) for path in files}

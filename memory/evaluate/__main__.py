@@ -43,14 +43,14 @@ def _command(name: str, read: Reader, what: str) -> None:
     @click.argument("path", type=click.Path(path_type=Path))
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many haystacks.")
     @click.option("--home", "homes", type=click.Path(path_type=Path), help="Keep the homes here: embedded only once.")
-    @click.option("--models", type=click.Path(path_type=Path), help="A home's models folder with the prepared embedder.")
+    @click.option(
+        "--models", type=click.Path(path_type=Path), help="A home's models folder with the prepared embedder."
+    )
     @click.option("--fit", "fits", is_flag=True, help="Fit the weights too, leaving one conversation out.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-    def run(
-        path: Path, limit: int | None, homes: Path | None, models: Path | None, fits: bool, as_json: bool
-    ) -> None:
+    def run(path: Path, limit: int | None, as_json: bool, **options: Any) -> None:
         try:
-            report = evaluate(read(path)[:limit], homes=homes, models=models, fits=fits)
+            report = evaluate(read(path)[:limit], **options)
         except MoltingError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
@@ -101,7 +101,7 @@ def as_text(report: dict[str, Any]) -> str:
     """The figures as tables."""
     lines = [f"{report['questions']} questions over {report['haystacks']} haystacks"]
     lines.append("recall {p50:.1f} ms (p95 {p95:.1f})".format(**report["recall_ms"]))
-    tables = {name: values for name, values in report["modes"].items()}
+    tables = dict(report["modes"])
     if "fitted" in report:
         tables["fitted, held out"] = report["fitted"]["held_out"]
     tables |= {f"hybrid: {kind}": values for kind, values in report["kinds"].items()}

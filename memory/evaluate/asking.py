@@ -1,4 +1,4 @@
-"""Asks the questions of a haystack in a home of its own: real SQLite, real vectors, the product's gathering and ranking."""
+"""Asks the questions of a haystack in a home of its own: real SQLite, real vectors, the product's recall."""
 
 import json
 import time

@@ -14,7 +14,7 @@ from typing import Any
 from memory.chunk import Chunk
 from memory.errors import UsageError
 from memory.evaluate.model import Haystack, Question, Talk, read_records
-from memory.transcripts.model import Transcript, Turn
+from memory.transcripts.model import Role, Transcript, Turn
 
 KINDS = {1: "several turns", 2: "time", 3: "open", 4: "one turn"}
 _SESSION = re.compile(r"session_(\d+)")
@@ -28,7 +28,9 @@ def read_locomo(path: Path) -> list[Haystack]:
         try:
             found.append(_haystack(path, record, str(record.get("sample_id", number))))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UsageError(f"{path}: record {number + 1} is not LoCoMo's ({error!r}); give its published file") from error
+            raise UsageError(
+                f"{path}: record {number + 1} is not LoCoMo's ({error!r}); give its published file"
+            ) from error
     return found
 
 
@@ -51,10 +53,12 @@ def _talks(path: Path, conversation: dict[str, Any], name: str) -> Iterator[Talk
     for key, rows in conversation.items():
         if not (match := _SESSION.fullmatch(key)) or not rows:
             continue
-        moment = datetime.strptime(conversation[f"{key}_date_time"].upper(), "%I:%M %p ON %d %B, %Y").replace(tzinfo=UTC)
+        moment = datetime.strptime(conversation[f"{key}_date_time"].upper(), "%I:%M %p ON %d %B, %Y").replace(
+            tzinfo=UTC
+        )
         turns, chunks = [], []
         for number, row in enumerate(rows, 1):
-            role = "user" if row["speaker"] == conversation["speaker_a"] else "assistant"
+            role: Role = "user" if row["speaker"] == conversation["speaker_a"] else "assistant"
             picture = "; ".join(filter(None, (row.get("blip_caption"), row.get("query"))))
             text = f"{row['speaker']}: {row['text']}" + (f" [{picture}]" if picture else "")
             turns.append(Turn(row["dia_id"], role, text, number, timestamp=moment.isoformat()))

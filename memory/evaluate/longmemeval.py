@@ -1,4 +1,4 @@
-"""Reads LongMemEval (Wu et al. 2025): each question with its own haystack of sessions between a person and an assistant.
+"""Reads LongMemEval (Wu et al. 2025): each question with its own sessions between a person and an assistant.
 
 Sessions are cut into chunks as any conversation is. A question whose id ends in "_abs" has no answer in the sessions
 and is left out.

@@ -1,4 +1,4 @@
-"""The times that a question names, in English or Portuguese, as days: "last Sunday", "in February", "há duas semanas"."""
+"""The times that a question names, in English or Portuguese, as days: "last Sunday", "há duas semanas"."""
 
 import calendar
 import re
@@ -11,12 +11,12 @@ DAYS_AFTER, DAYS_BEFORE = 7.0, 2.0
 BEYOND_ENDS = 3.0
 """Times of those, at which nothing is left."""
 
-_MONTHS = """january janeiro|february fevereiro|march março marco|april abril|may maio|june junho|july julho|august agosto
-|september setembro|october outubro|november novembro|december dezembro"""
+_MONTHS = """january janeiro|february fevereiro|march março marco|april abril|may maio|june junho|july julho
+|august agosto|september setembro|october outubro|november novembro|december dezembro"""
 _DAYS = """monday segunda-feira segunda|tuesday terça-feira terça terca|wednesday quarta-feira quarta
 |thursday quinta-feira quinta|friday sexta-feira sexta|saturday sábado sabado|sunday domingo"""
-_NUMBERS = """a um uma one|two dois duas couple few|three três tres|four quatro|five cinco|six seis|seven sete|eight oito
-|nine nove|ten dez"""
+_NUMBERS = """a um uma one|two dois duas couple few|three três tres|four quatro|five cinco|six seis|seven sete
+|eight oito|nine nove|ten dez"""
 
 
 def _numbered(table: str) -> dict[str, int]:
@@ -28,7 +28,8 @@ _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|jan|feb|fev|mar|apr|abr|jun|jul|aug|ago
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _COUNT = rf"(?P<count>\d{{1,3}}|{'|'.join(NUMBERS)})"
 _UNIT = r"(?P<unit>days?|weeks?|months?|years?|dias?|semanas?|m[eê]s(?:es)?|anos?)"
-_PART = r"(?P<part>(?:early|mid|late|the (?:beginning|start|middle|end) of|in[ií]cio de|meados de|fins? de|final de)[ -])?"
+_PARTS = "early|mid|late|the (?:beginning|start|middle|end) of|in[ií]cio de|meados de|fins? de|final de"
+_PART = rf"(?P<part>(?:{_PARTS})[ -])?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ _READINGS: list[tuple[re.Pattern[str], _Reading]] = [
         (rf"\b{_PART}(?P<month>{'|'.join(set(MONTHS) - {'may', 'march', 'marco'})})\b(?P<year>)", _a_month),
         (
             r"\b(?:in|since|during|of|last|by|until|before|after) "
-            rf"{_PART.replace(' of|', ' of|')}(?P<month>may|march|marco)\b(?P<year>)",
+            rf"{_PART}(?P<month>may|march|marco)\b(?P<year>)",
             _a_month,
         ),
         (rf"\b(?:in|during|of|since|em|de|desde) {_YEAR}\b", _a_year),

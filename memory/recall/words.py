@@ -9,6 +9,8 @@ _STOP_WORDS = """
 a an and are as at be been but by can could did do does for from had has have he her him his how i if in is it its know
 me my of on or our please remember she should so tell that the their them there they this to us was we were what when
 where which who why will with would you your about
+happen happened happens said say talk talked
+aconteceu aconteceram disse dissemos falamos fez fiz fizemos
 bye fine go good hello help hey hi just more much no ok okay really sorry sounds sure thank thanks today well yes
 ao aos as com como da das de do dos e ela elas ele eles em era esta este eu foi isso isto lhe mais me meu minha na nas
 no nos não o onde os ou para por qual quais quando que quem se ser seu sim sua são te tu um uma umas uns está é

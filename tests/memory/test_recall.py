@@ -125,6 +125,53 @@ def test_a_new_memory_is_found_at_once_before_it_has_a_vector(claudio: Memory) -
     assert "vector" in claudio.recall("who is the cavaquinho teacher")[0].parts
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("maca joao", "maçã de João"),
+        ("MAÇÃ JOÃO", "maçã de João"),
+        ("onde esta a chave do sotao", "Sótão"),
+        ("reuniao com a irma do Antonio", "Irmã do António"),
+        ("pao de lo da avo Inacia", "Pão de Ló"),
+        ("cafe Nicosia", "Café Nicósia"),
+        ("uber strasse", "Straße"),
+    ],
+)
+def test_accents_and_case_are_folded(claudio: Memory, query: str, words: str) -> None:
+    for text in (
+        "A maçã de João está na mesa da cozinha",
+        "Chave do Sótão: na gaveta azul",
+        "Irmã do António: reunião às quintas, na câmara",
+        "Pão de Ló da avó Inácia: doze ovos",
+        "O Café Nicósia fecha às segundas",
+        "Über: the taxi stand is in Lange Straße, Bremen",
+    ):
+        claudio.add(text)
+    assert any(words in memory.text for memory in claudio.recall(query, k=5))
+
+
+def test_what_was_said_on_a_day_is_found_by_the_day(memory: Memory) -> None:
+    for day, text in (("2026-02-08", "The ferry was late"), ("2026-02-09", "The river rose by a metre")):
+        (memory.home.notes_dir / f"{day}.md").write_text(f"- {text}\n")
+    memory.sync()
+    assert [found.text for found in memory.recall("what happened on 9 February 2026?")] == ["The river rose by a metre"]
+    assert memory.recall("what happened on 1 December 2025?") == []
+
+
+def test_who_he_is_can_be_recalled_and_goes_with_its_file(memory: Memory) -> None:
+    memory.home.identity_dir.joinpath("IDENTITY.md").write_text(
+        "# IDENTITY\n\n- Symbol: a spiny lobster\n- Kind: an AI\n"
+    )
+    memory.sync()
+    (found,) = memory.recall("what is your symbol")
+    assert (found.citation, found.trust) == ("identity/IDENTITY.md:3", "owner")
+    (receipt,) = memory.forget([found.id])
+    assert (receipt.action, receipt.line) == ("removed", 3)
+    assert "lobster" not in memory.home.identity_dir.joinpath("IDENTITY.md").read_text()
+    memory.home.identity_dir.joinpath("IDENTITY.md").unlink()
+    assert memory.sync().removed == 1
+
+
 def test_own_unapproved_replies_are_not_recalled(memory: Memory) -> None:
     writer, (reply,) = own_session(memory.home, ("what is the name of the lighthouse", "It is Farol da Barca Velha."))
     memory.sync()
