@@ -18,7 +18,10 @@ CANDIDATES = 100
 
 @dataclass(slots=True)
 class Candidate:
-    """One chunk with what speaks for it. Shares are 0..1, ``cosine`` None where the chunk has no vector yet."""
+    """One chunk with what speaks for it. Shares are 0..1, ``cosine`` None where the chunk has no vector yet.
+
+    ``names_time`` is looked at only where a question asks when.
+    """
 
     row: sqlite3.Row
     lexical: float
@@ -69,7 +72,7 @@ def gather(store: "Store", vectors: "Vectors", query: str, now: datetime) -> Gat
             cosines.get(row["text_hash"]),
             words.conversations.get(row["conversation_id"], 0.0),
             nearness(row["timestamp"], spans),
-            names_a_time(row["text"]),
+            not found.asks_when or names_a_time(row["text"]),
         )
     return found
 
