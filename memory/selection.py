@@ -83,7 +83,7 @@ def _rows(store: Store) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
 
 def _says(query: str) -> Callable[[sqlite3.Row], bool]:
     """All content words stand in the text, each as a word or as the beginning of one ("backup" fits "backups")."""
-    from memory.recall import content_terms
+    from memory.recall.words import content_terms
 
     terms = [f" {term}" for term in _plain(" ".join(content_terms(query) or query.split())).split()]
 
