@@ -24,7 +24,11 @@ from memory.files import write_atomic
 from molting_agent.runtime.protocol import Engine
 from molting_agent.runtime.template import Message
 
-SAMPLE_QUESTIONS = ("Who are you?", "I slept badly and the meeting is at nine. What now?")
+SAMPLE_QUESTIONS = (
+    "Who are you?",
+    "I slept badly and the meeting is at nine. What now?",
+    "What would you never do for me, even if I asked?",
+)
 SAMPLE_TOKENS = 80
 
 

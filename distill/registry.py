@@ -1,4 +1,4 @@
-"""The molts of a home on disk: list, verify, promote and roll back, each change one atomic rename."""
+"""The molts of a home on disk: list, verify, promote, roll back and pin, each change one atomic rename."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -129,7 +129,7 @@ class Registry:
             entry = champions.get(base_sha256, {"molt": 0, "line": []})
             if entry["molt"] == number:
                 return
-            champions[base_sha256] = {"molt": number, "line": [entry["molt"], *entry["line"]]}
+            champions[base_sha256] = {**entry, "molt": number, "line": [entry["molt"], *entry["line"]]}
             self._write(champions)
 
     def rollback(self, base_sha256: str) -> int:
@@ -148,10 +148,23 @@ class Registry:
                         self._verified(number, base_sha256)
                 except MoltError:
                     continue
-                champions[base_sha256] = {"molt": number, "line": line}
+                champions[base_sha256] = {**entry, "molt": number, "line": line}
                 self._write(champions)
                 return number
         raise MoltError(f"there is no molt to return to before molt {entry['molt']}; choose one: molt molts promote N")
+
+    def is_pinned(self, base_sha256: str) -> bool:
+        """No retraining replaces the champion by itself; the person's promote and rollback still do."""
+        return bool(self._read().get(base_sha256, {}).get("pinned", False))
+
+    def pin(self, base_sha256: str, pinned: bool) -> int:
+        """Pin or release the champion of a base; gives its number."""
+        with file_lock(self.molts_dir / ".lock"):
+            champions = self._read_or_set_aside()
+            entry = champions.get(base_sha256, {"molt": 0, "line": []})
+            champions[base_sha256] = {**entry, "pinned": pinned}
+            self._write(champions)
+        return int(entry["molt"])
 
     def changed_at(self) -> int:
         """Time of the last promotion or rollback (nanoseconds, for comparison only); 0 when there was none."""

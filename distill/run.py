@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distill import plan, report
+from distill import diary, plan, report
 from distill.collect import Collected, collect
 from distill.config import DistillConfig
 from distill.evaluate.exam import exam_of
@@ -171,14 +171,14 @@ class Run:
         if filed is None:
             self.reporter.check()
             filed = self._judge(state, measured)
-        self._promote(state)
+        speaks = self._promote(state)
+        diary.write(self.home.root, diary.entry(filed, state.started_at))
         self.folder.clear()
         verdict = filed["verdict"]
-        self.reporter.phase(
-            "promoted" if verdict["verdict"] == "promoted" else "rejected",
-            f"molt {state.molt}: {verdict['verdict']}; {verdict['reasons'][0]}",
-            eta_s=0.0,
-        )
+        outcome = f"{verdict['verdict']}; {verdict['reasons'][0]}"
+        if verdict["verdict"] == "promoted" and not speaks:
+            outcome = f"passed the gate, but the champion is pinned; let it speak: molt molts promote {state.molt}"
+        self.reporter.phase("promoted" if speaks else "rejected", f"molt {state.molt}: {outcome}", eta_s=0.0)
         return filed
 
     # -- the steps -----------------------------------------------------------------------------------------------------
@@ -294,10 +294,13 @@ class Run:
         folder.rename(self.registry.folder(state.molt))
         fsync_folder(self.home.molts_dir)
 
-    def _promote(self, state: RunState) -> None:
+    def _promote(self, state: RunState) -> bool:
+        """Let it speak if the gate says so and the champion is not pinned; True when it does."""
         manifest = read_manifest(self.registry.folder(state.molt))
-        if manifest["verdict"] == "promoted":
+        speaks = manifest["verdict"] == "promoted" and not self.registry.is_pinned(self.base_sha256)
+        if speaks:
             self.registry.promote(state.molt, self.base_sha256)
+        return speaks
 
 
 def manifest_of(state: RunState, built: dict[str, Any], folder: Path, names: list[str]) -> dict[str, Any]:

@@ -53,6 +53,12 @@ class Memory:
             self._store, self._vectors, query, k=k, budget_tokens=budget_tokens, exclude_transcript=exclude_transcript
         )
 
+    def nearest(self, text: str, *, among: Collection[str], k: int) -> Memories:
+        """Exchanges of the conversations ``among``, nearest to ``text`` by embedding alone; [] while none is loaded."""
+        from memory.nearest import nearest
+
+        return nearest(self._store, self._vectors, text, among=among, k=k)
+
     def get(self, ids: Sequence[str]) -> Memories:
         """Memories by id, in the order asked for; ids that were forgotten are absent."""
         return self._store.memories(ids)
@@ -90,6 +96,13 @@ class Memory:
 
         with self._writing:
             return add(self.home, self._store, self._vectors, text)
+
+    def correct(self, memory_id: str, text: str) -> Receipt:
+        """Give an entry of MEMORY.md or a note other words, in its place. Errors: UsageError for what is none."""
+        from memory.correct import correct
+
+        with self._writing:
+            return correct(self.home, self._store, self._vectors, memory_id, text)
 
     def undo(self, memory_id: str = "") -> Receipt:
         """Take back the last memory that was written to MEMORY.md, or this one: the file is then what it was before.

@@ -8,7 +8,7 @@ from memory.errors import HomeError
 
 TITLE = "MEMORY"
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
-_BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+(.*\S)\s*$")
+BULLET = re.compile(r"^(\s*)([-*+]|\d+[.)])\s+(.*\S)\s*$")
 _FENCE = re.compile(r"^\s*(```|~~~)")
 
 
@@ -60,7 +60,7 @@ def parse(content: str) -> list[Entry]:
             in_fence = in_fence != fence
             continue
         heading = HEADING.match(line)
-        bullet = _BULLET.match(line)
+        bullet = BULLET.match(line)
         if heading:
             close(number - 1)
             level = len(heading[1])

@@ -35,7 +35,8 @@ class RecalledMemory:
 class Receipt:
     """Proof of one write, made by the runtime and never by the model's prose.
 
-    ``action`` is ``added`` (a new line), ``kept`` (the line was there already), ``removed`` (the line left the file),
+    ``action`` is ``added`` (a new line), ``kept`` (the line was there already), ``edited`` (the line has
+    other words), ``removed`` (the line left the file),
     ``restored`` (a write was taken back, the file is what it was before, byte for byte),
     ``redacted`` (the text left a transcript, the fact that something was said stays) or ``forgotten`` (left the index
     only: the file belongs to somebody else and was not touched) or ``carried`` (a molt has learnt it: its weights keep

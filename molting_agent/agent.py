@@ -15,7 +15,7 @@ from memory.errors import EngineError, HomeError, MoltingError, UsageError
 from memory.home import Home
 from memory.remembering import asked_to_remember
 from molting_agent.config import Config
-from molting_agent.context import Window, chat_turns, shown_ids
+from molting_agent.context import Window, chat_turns, describe, shown_ids
 from molting_agent.events import ContextTrimmed, Event, MemoriesShown, MemoryKept, Notice, ReplyStarted, UserSaved
 from molting_agent.indexer import Indexer, memory_notice
 from molting_agent.molt import training_paused
@@ -23,10 +23,11 @@ from molting_agent.reply import Reply
 from molting_agent.runtime.models import ModelFile
 from molting_agent.runtime.prompt import read_identity
 from molting_agent.runtime.protocol import Segment
-from molting_agent.session import Session, SessionList, SessionSummary, SessionTurn
+from molting_agent.session import Session, SessionSummary, SessionTurn
 from molting_agent.settling import Settling
 from molting_agent.speaker import OpenEngine, Speaker
 from molting_agent.status import Status
+from molting_agent.talks import Talks
 from molting_agent.tools.gate import suggested
 from molting_agent.tools.results import ToolUse
 
@@ -41,7 +42,7 @@ CLOSE_WAIT_S = 2.0
 """Leaving waits this long for the memory; what is not done then is done at the next start."""
 
 
-class Agent:
+class Agent(Talks):
     """One agent in one home: a conversation, its memory, and the model that speaks.
 
     ``turn`` runs in one worker thread at a time; ``stop``, ``status`` and ``poll_swap`` may be used from any. A running
@@ -51,10 +52,10 @@ class Agent:
     def __init__(
         self, home: Home, config: Config, *, memory: Memory | None = None, open_engine: OpenEngine | None = None
     ) -> None:
+        super().__init__(home.sessions_dir)
         self.home = home
         self.config = config
         self.registry = Registry(home.molts_dir)
-        self.session = Session(home.sessions_dir)
         self.status = Status(context_tokens=config.model.context_tokens)
         self.last_error: MoltingError | None = None
         self.speaker = Speaker(home, config.model, self.registry, open_engine)
@@ -63,11 +64,9 @@ class Agent:
         self._settling = Settling(home, config.model)
         self._memory = memory
         self._indexer: Indexer | None = None
-        self._sessions = SessionList(home.sessions_dir)
         self._window: Window | None = None
         self._shown: dict[str, RecalledMemory] = {}
         self._stop = threading.Event()
-        self._busy = threading.Lock()
         self._opening = threading.RLock()
 
     # -- opening and closing -------------------------------------------------------------------------------------------
@@ -122,8 +121,11 @@ class Agent:
 
     # -- a turn --------------------------------------------------------------------------------------------------------
 
-    def turn(self, text: str, *, with_memory: bool = True) -> Generator[Event, None, None]:
+    def turn(self, text: str, *, with_memory: bool = True, again: bool = False) -> Generator[Event, None, None]:
         """One question and its reply; ends with ReplyFinished, or with a Notice of severity error (see ``last_error``).
+
+        ``again`` asks the last question of the conversation anew: it is on disk already, and the old reply stays there
+        as another branch (see ``go_back``).
 
         A second ReplyStarted of the same message begins the reply anew: the engine had died and was asked once more.
         A caller that closes the generator stops the reply. Errors: UsageError while another turn runs.
@@ -133,7 +135,7 @@ class Agent:
         try:
             self._stop.clear()
             self.last_error = None
-            yield from self._turn(text, with_memory)
+            yield from self._turn(text, with_memory, again)
         except MoltingError as error:
             self.last_error = error
             yield Notice(str(error), "error")
@@ -160,10 +162,10 @@ class Agent:
         self._settling.look(self.speaker.speaks)
         return events
 
-    def _turn(self, text: str, with_memory: bool) -> Iterator[Event]:
+    def _turn(self, text: str, with_memory: bool, again: bool) -> Iterator[Event]:
         started = time.monotonic()
         try:
-            message_id = self.session.add_user(text)
+            message_id = self.session.turns[-1].message_id if again else self.session.add_user(text)
         except OSError as error:
             raise HomeError(f"{self.home.sessions_dir}: your words could not be kept ({error.strerror})") from None
         yield UserSaved(message_id, text)
@@ -289,39 +291,6 @@ class Agent:
         in_window = {turn.message_id for turn in self.session.turns[left_out:]}
         return [memory for memory in found if memory.message_id not in in_window]
 
-    # -- conversations -------------------------------------------------------------------------------------------------
-
-    def new_session(self) -> None:
-        """Begin another conversation; the old one is on disk already."""
-        self._change_session(Session(self.home.sessions_dir))
-
-    def resume(self, session_id: str) -> list[Notice]:
-        """Go on with a conversation, by its id, the beginning of it, or ``last``. Errors: UsageError."""
-        session, aside = Session.load(self._sessions.find(session_id))
-        self._change_session(session)
-        return [Notice(line, "warning") for line in aside]
-
-    def sessions(self) -> list[SessionSummary]:
-        """All conversations, newest first."""
-        return self._sessions.all()
-
-    def rate(self, message_id: str, rating: int) -> None:
-        """Keep a thumb on a reply: +1, -1 or 0. Errors: UsageError."""
-        self.session.rate(message_id, rating)
-        self._index_soon(vectors=False)
-
-    def edit(self, message_id: str, text: str) -> None:
-        """Keep what the person would have had him say. Errors: UsageError."""
-        self.session.edit(message_id, text)
-        self._index_soon(vectors=True)
-
-    def _change_session(self, session: Session) -> None:
-        if self._busy.locked():
-            raise UsageError("a reply is under way; stop it before changing the conversation")
-        self.session = session
-        self._window = None
-        self._show(context_used=0, memories_shown=0)
-
     # -- memory and molts ----------------------------------------------------------------------------------------------
 
     def remember(self, text: str) -> Receipt:
@@ -355,14 +324,25 @@ class Agent:
     def promote(self, number: int) -> list[Event]:
         """Let molt ``number`` (0: the base) speak. Errors: MoltError when it is damaged or of another base."""
         self.start()
+        self.hold_swap(False)
         self.registry.promote(number, self.speaker.base_sha256)
         return self.poll_swap()
+
+    def hold_swap(self, holds: bool) -> None:
+        """Let the molt that speaks go on although another was promoted, until the person has chosen. Any thread."""
+        self.speaker.holds = holds
 
     def rollback(self) -> list[Event]:
         """Return to the molt before this one. Errors: MoltError when there is none."""
         self.start()
+        self.hold_swap(False)
         self.registry.rollback(self.speaker.base_sha256)
         return self.poll_swap()
+
+    def describe_context(self) -> list[str]:
+        """What the next question will be asked with, as lines for a person. Errors: EngineError."""
+        window = self._the_window()
+        return describe(self.session.turns, self._shown, window, self.speaker.context_tokens)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -370,6 +350,13 @@ class Agent:
         events = self.speaker.swap_if_changed()
         self._show(molt=self.speaker.molt)
         return events
+
+    def _session_changed(self) -> None:
+        self._window = None
+        self._show(context_used=0, memories_shown=0)
+
+    def _words_changed(self) -> None:
+        self._index_soon(vectors=True)
 
     def _show(self, **values: Any) -> None:
         self.status = replace(self.status, **values)

@@ -104,6 +104,21 @@ class RetrainSettings(Section):
 
     minutes: float = Field(default=0.0, ge=0, le=1440)
     """A retraining is fitted into this time, unless ``--minutes`` says otherwise; 0 is no limit."""
+    after_new: int = Field(default=0, ge=0, le=100_000)
+    """The open app retrains by itself once so many new replies can be learnt and the machine is idle; 0 is never."""
+
+
+class HeartbeatSettings(Section):
+    """``[heartbeat]``: what he looks after by himself; the list stands in HEARTBEAT.md."""
+
+    on: bool = False
+    """The open app works through HEARTBEAT.md on its schedule; each round stands in its log: /log."""
+    every_minutes: float = Field(default=60.0, ge=5, le=10_080)
+    """So long after a round the next one is due."""
+    from_hour: int = Field(default=8, ge=0, le=23)
+    """No round begins before this hour of the day (local time)."""
+    to_hour: int = Field(default=22, ge=1, le=24)
+    """No round begins at this hour or later; a smaller number than from_hour reaches over midnight."""
 
 
 class UiSettings(Section):
@@ -113,6 +128,12 @@ class UiSettings(Section):
     """Name of a theme of the app; the command palette lists them and stores the choice here."""
 
 
+KEYS_EXAMPLE = (
+    "## Other keys for what the app does; F1 lists their names, several keys are separated by commas.",
+    "## [keys]",
+    '## "app.memory" = "f9"',
+    "",
+)
 TEACHER_EXAMPLE = (
     "## Who may answer your questions for a retraining: python -m distill teach --home HOME --teacher NAME",
     "## The key itself never stands here: key_env names the environment variable that holds it.",
@@ -134,8 +155,12 @@ class Config(Section):
     """What he may do besides talking."""
     retrain: RetrainSettings = RetrainSettings()
     """How a molt is made."""
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    """What he looks after by himself."""
     ui: UiSettings = UiSettings()
     """How the app looks."""
+    keys: dict[str, str] = {}
+    """``[keys]``: other keys for what the Help screen lists, by the name it shows: ``"app.memory" = "f9"``."""
     teachers: dict[str, Any] = {}
     """``[teachers.NAME]`` tables, which ``python -m distill teach`` asks; see distill/teachers/settings.py."""
 
@@ -170,11 +195,21 @@ def parse_config(text: str, path: Path) -> Config:
 
 def _checked(values: dict[str, Any], text: str, path: Path) -> Config:
     try:
-        return Config.model_validate(values)
+        return Config.model_validate({**values, **({"keys": _flat(values["keys"])} if "keys" in values else {})})
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(part) for part in first["loc"]]
         raise HomeError(f"{_place(text, keys, path)}: {'.'.join(keys)}: {_reason(first, keys)}") from None
+
+
+def _flat(table: Any, before: str = "") -> Any:
+    """``{"app": {"memory": "f9"}}``, as TOML reads a name with a dot and no quotes, as ``{"app.memory": "f9"}``."""
+    if not isinstance(table, dict):
+        return table
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return flat
 
 
 def _with_teachers(config: Config, values: dict[str, Any], text: str, path: Path) -> Config:
@@ -219,7 +254,7 @@ def set_value(home: Home, key: str, value: Value) -> Config:
 
 def keys_of_config() -> list[str]:
     """Every setting as ``section.name``."""
-    return [f"{section}.{name}" for section in _sections() for name in _fields(section)]
+    return [f"{section}.{name}" for section in _sections() for name in fields_of(section)]
 
 
 def config_template() -> str:
@@ -227,15 +262,15 @@ def config_template() -> str:
     lines = ["# Settings of this home. Remove the # in front of a setting to change it."]
     for section in _sections():
         lines += ["", f"[{section}]"]
-        for name, field in _fields(section).items():
+        for name, field in fields_of(section).items():
             lines += [f"# {(field.description or '').replace('``', '')}", f"# {name} = {json.dumps(field.default)}"]
-    return "\n".join([*lines, "", *TEACHER_EXAMPLE]) + "\n"
+    return "\n".join([*lines, "", *KEYS_EXAMPLE, *TEACHER_EXAMPLE]) + "\n"
 
 
 def allowed_values(key: str) -> str:
     """What may stand for ``section.name``, such as ``a whole number, >= 0, <= 1024``."""
     section, _, name = key.partition(".")
-    field = _fields(section)[name]
+    field = fields_of(section)[name]
     kind = {
         "str": "text",
         "int": "a whole number",
@@ -306,7 +341,7 @@ def _sections() -> list[str]:
     return [section for section, field in Config.model_fields.items() if isinstance(field.default, Section)]
 
 
-def _fields(section: str) -> dict[str, FieldInfo]:
+def fields_of(section: str) -> dict[str, FieldInfo]:
     """The settings of one section; each default of Config is an object of its section's class."""
     return type(Config.model_fields[section].default).model_fields
 
@@ -323,7 +358,9 @@ def _reason(error: Any, keys: list[str]) -> str:
     if error["type"] == "extra_forbidden":
         if len(keys) == 1:
             return f"no such section; there are: {', '.join(Config.model_fields)}"
-        return f"no such setting; {keys[0]} has: {', '.join(_fields(keys[0]))}"
+        return f"no such setting; {keys[0]} has: {', '.join(fields_of(keys[0]))}"
+    if keys[0] == "keys":
+        return f'{error["input"]!r} is not allowed; must be the name of a key, such as "f9"'
     if len(keys) == 1:
         return f"{error['input']!r} is not allowed; it is a section: [{keys[0]}]"
     return f"{error['input']!r} is not allowed; must be {allowed_values('.'.join(keys[:2]))}"

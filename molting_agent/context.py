@@ -46,6 +46,25 @@ def chat_turns(
     return history
 
 
+def describe(
+    turns: Sequence[SessionTurn], shown: Mapping[str, RecalledMemory], window: "Window", context_tokens: int
+) -> list[str]:
+    """What is in the window and what has left it, in lines for a person; token counts are of the texts alone."""
+    seen = chat_turns(turns, shown)[window.left_out :]
+    spoken = sum(window.count_tokens(turn.text) for turn in seen)
+    remembered = sum(window.count_tokens(turn.memories) for turn in seen if turn.memories)
+    ids = set(shown_ids(turns)) & set(shown)
+    return [
+        f"identity   {window.count_tokens(window.system):,} tokens",
+        f"turns      {len(seen)} in view, {spoken:,} tokens",
+        f"memories   {len(ids)} shown so far, {remembered:,} tokens",
+        f"left       {window.left_out} turns have left his view; recall still finds them"
+        if window.left_out
+        else "left       nothing has left his view",
+        f"window     {context_tokens:,} tokens; {window.budget_tokens:,} for what he reads, the rest for his reply",
+    ]
+
+
 class Window:
     """Builds the prompt of each turn and remembers what has left it: between two cuts it only grows at its end."""
 
@@ -53,7 +72,7 @@ class Window:
         self.system = system
         self.budget_tokens = budget_tokens
         self.left_out = 0
-        self._count_tokens = count_tokens
+        self.count_tokens = count_tokens
 
     def prompt(self, history: Sequence[ChatTurn]) -> tuple[Prompt, int]:
         """The prompt for the newest question, and how many turns left it just now (0 in most turns)."""
@@ -76,6 +95,6 @@ class Window:
             self.system,
             history,
             budget_tokens=self.budget_tokens,
-            count_tokens=self._count_tokens,
+            count_tokens=self.count_tokens,
             left_out=left_out,
         )

@@ -87,6 +87,35 @@ class Session:
         self.title = self.title or shorten_title(text)
         return message_id
 
+    def rename(self, title: str) -> None:
+        """Give the conversation another title. Errors: UsageError for an empty one, or before the first words."""
+        title = clean_line(title)
+        if not title or self._writer is None:
+            raise UsageError("give a title" if self._writer else "there is nothing to name yet; say something first")
+        self._writer.title(title)
+        self.title = shorten_title(title)
+
+    def return_to(self, message_id: str, *, mark: str = "") -> None:
+        """Go on after this message ("": from the beginning); what was said after it stays in the file, as a branch.
+
+        Readers take the branch of the newest entry: ``mark`` writes one at once. Errors: UsageError when the message is
+        not in this conversation.
+        """
+        ids = [turn.message_id for turn in self.turns]
+        if message_id and message_id not in ids:
+            raise UsageError(f"{message_id}: no message of that id in this conversation")
+        if self._writer is not None:
+            self._writer.go_to(message_id or None)
+            if mark:
+                self._writer.mark(mark)
+        self.turns = self.turns[: ids.index(message_id) + 1 if message_id else 0]
+
+    def mark_branch(self, message_id: str) -> None:
+        """Let the branch that ends with this message be the one that readers take. Errors: HomeError."""
+        if self._writer is not None:
+            self._writer.go_to(message_id)
+            self._writer.mark("branch")
+
     def new_message_id(self) -> str:
         """An id for a reply that is about to be spoken."""
         taken = {turn.message_id for turn in self.turns}

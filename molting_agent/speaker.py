@@ -33,6 +33,8 @@ class Speaker:
         self._champion: Molt | None = None
         self.running: tuple[ModelFile, Path | None] | None = None
         """The model file that is open and the adapter on it; another object after each swap, None before ``start``."""
+        self.holds = False
+        """Another molt was promoted, but the person has not chosen yet: the one that speaks goes on."""
         self._token_counts: dict[str, int] = {}
         self._restarts: list[Notice] = []
         self._swap_seen = 0
@@ -76,7 +78,13 @@ class Speaker:
         """Load the champion if another was promoted since last time; a molt that does not load changes nothing."""
         with self._lock:
             changed = self._registry.changed_at()
-            if self._engine is None or self.model is None or self.running is None or changed == self._swap_seen:
+            if (
+                self.holds
+                or self._engine is None
+                or self.model is None
+                or self.running is None
+                or changed == self._swap_seen
+            ):
                 return []
             self._swap_seen = changed
             champion, why = self._registry.load_champion(self.base_sha256)

@@ -141,6 +141,19 @@ class SessionWriter:
         """Name the session; the last name wins."""
         self._entry({"type": "session_info", "name": clean_text(text)})
 
+    def go_to(self, entry_id: str | None) -> None:
+        """Let the next entry follow this one (None: nothing), so that what came after it is another branch.
+
+        Nothing is written: the branch begins with the next entry.
+        """
+        if entry_id is not None and entry_id not in self._used_ids:
+            raise HomeError(f"{self.path}: there is no entry {entry_id} in this session")
+        self._parent_id = entry_id
+
+    def mark(self, name: str) -> None:
+        """Write a pi label at the place where the session stands now: a reader takes the branch that ends here."""
+        self._entry({"type": "label", "targetId": self._parent_id, "label": clean_text(name)})
+
     def _message(self, message: dict[str, Any], message_id: str) -> str:
         for block in message["content"]:
             if "text" in block:  # what was thought has been cleaned already

@@ -13,6 +13,7 @@ import click
 from memory.errors import UsageError
 from molting_agent.commands.common import json_option, open_config, print_json, print_table, say, with_home
 from molting_agent.commands.memory import opened
+from molting_agent.ingest_text import report_rows, skipped_lines
 
 if TYPE_CHECKING:
     from memory.home import Home
@@ -102,35 +103,13 @@ def ingest(
 
 def print_report(report: "IngestReport", embedded: int, rules: dict[str, int]) -> None:
     """The counts of an ingest, what was taken out or left out, and what was skipped and why."""
-    known = [f"{report.unchanged:,} unchanged"] if report.unchanged else []
-    known += [f"{report.appended:,} read from where they were left"] if report.appended else []
-    rows = [
-        ("files", f"{report.files:,}" + (f" ({', '.join(known)})" if known else "")),
-        ("formats", _counts(report.formats)),
-        ("conversations", f"{report.conversations:,}"),
-        ("turns", f"{report.turns:,} ({report.human_turns:,} human, {report.agent_turns:,} agent)"),
-        ("rationales", f"{report.rationales:,}"),
-        ("tool calls", f"{report.tool_calls:,}"),
-        ("duplicates", f"{report.duplicates:,}"),
-        ("redactions", _counts(report.redactions)),
-        ("memories", f"{report.memories:,} new, {report.removed:,} removed"),
-        ("embedded", f"{embedded:,}"),
-        ("left out", _counts(report.dropped)),
-        ("label rules", _counts({name: count for name, count in rules.items() if count})),
-        ("skipped", f"{len(report.skipped):,}"),
-    ]
     if report.dry_run:
         click.echo("Nothing was changed; this is what is in the files:")
-    print_table([row for row in rows if row[1]])
-    for skipped in report.skipped[:SKIPPED_SHOWN]:
-        place = f"{skipped.path}:{skipped.line}" if skipped.line else str(skipped.path)
-        print_table([(f"  {place}: {skipped.reason}",)])
+    print_table(report_rows(report, embedded=embedded, rules=rules))
+    for line in skipped_lines(report, SKIPPED_SHOWN):
+        print_table([(f"  {line}",)])
     if len(report.skipped) > SKIPPED_SHOWN:
         click.echo(f"  and {len(report.skipped) - SKIPPED_SHOWN:,} more; all of them: --json")
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def _open(home: "Home") -> tuple["Registry", str]:
 @click.group(cls=MoltGroup, name="molts", epilog="Example: molt molts ls")
 @home_option
 def molts_group() -> None:
-    """List, show, promote and roll back molts."""
+    """List, show, promote, roll back and pin molts."""
 
 
 @molts_group.command(epilog="Example: molt molts ls --all")
@@ -96,6 +96,16 @@ def rollback(home: "Home") -> None:
     """Return to the molt that spoke before this one."""
     registry, base = _open(home)
     click.echo(f"Molt {registry.rollback(base)} speaks now.")
+
+
+@molts_group.command(epilog="Example: molt molts pin")
+@click.option("--off", is_flag=True, help="Release it again.")
+@with_home
+def pin(home: "Home", *, off: bool) -> None:
+    """Keep the molt that speaks: a retraining that passes the gate is filed and waits for your promote."""
+    registry, base = _open(home)
+    number = registry.pin(base, not off)
+    click.echo(f"Molt {number} is {'released' if off else 'pinned'}.")
 
 
 def _as_dict(molt: "Molt", speaking: int) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """``molt sessions``: the conversations of a home, listed, searched and exported."""
 
 from dataclasses import asdict
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from memory.errors import UsageError
 from memory.files import write_atomic
 from molting_agent.commands.common import (
     MoltGroup,
@@ -23,7 +21,7 @@ from molting_agent.commands.memory import opened
 
 if TYPE_CHECKING:
     from memory.home import Home
-    from molting_agent.session import Session, SessionTurn
+    from molting_agent.session import SessionTurn
 
 
 @click.group(cls=MoltGroup, name="sessions", epilog="Example: molt sessions ls")
@@ -76,51 +74,21 @@ def search(home: "Home", words: tuple[str, ...], as_json: bool) -> None:
 @with_home
 def export(home: "Home", session_id: str, output: Path | None) -> None:
     """Write a conversation (its ID, or last) as markdown; it ends before the first private turn."""
-    from molting_agent.session import Session, SessionList, shorten_title
+    from molting_agent.session import Session, SessionList
+    from molting_agent.session_text import session_markdown
 
     session, aside = Session.load(SessionList(home.sessions_dir).find(session_id))
     for line in aside:
         say(line, err=True)
-    title, turns = session.title, exportable(home, session)
-    if withheld := len(session.turns) - len(turns):
+    with opened(home) as memory:
+        text, written, withheld = session_markdown(memory, session)
+    if withheld:
         say(f"{withheld} turns are left out: a private one, and what follows it", err=True)
-        title = shorten_title(turns[0].text)  # the whole conversation's may say what was private
-    text = as_markdown(title, turns)
     if output:
         write_atomic(output, text)
-        click.echo(f"{output}: {len(turns)} turns", err=True)
+        click.echo(f"{output}: {written} turns", err=True)
     else:
         say(text.rstrip("\n"))
-
-
-def exportable(home: "Home", session: "Session") -> list["SessionTurn"]:
-    """The turns before the first private one, by the labels in the memory. Errors: UsageError when there are none."""
-    from memory.labels import withhold
-
-    with opened(home) as memory:
-        memory.sync()
-        known = memory.conversation(session.id)
-    if known is None:
-        if session.turns:
-            raise UsageError(f"{session.path}: what is private in it is not known; see: molt doctor")
-        return []
-    ids = {turn.id for turn in withhold(known).turns}
-    turns = list(takewhile(lambda turn: turn.message_id in ids, session.turns))
-    if session.turns and not turns:
-        raise UsageError(f"{session.path}: private from its first words; nothing was written")
-    return turns
-
-
-def as_markdown(title: str, turns: list["SessionTurn"]) -> str:
-    """A conversation for people; replies name the molt that spoke, and whether the person edited or stopped them."""
-    parts = [f"# {title}"]
-    for turn in turns:
-        if turn.role == "user":
-            parts.append(f"## You\n\n{turn.text}")
-            continue
-        remarks = [f"molt {turn.molt}"] + ["edited"] * turn.edited + ["stopped"] * turn.stopped
-        parts.append(f"## Cláudio ({', '.join(remarks)})\n\n{turn.text}")
-    return "\n\n".join(parts) + "\n"
 
 
 def _around(text: str, wanted: str) -> str:

@@ -13,13 +13,17 @@ from textual.theme import Theme
 
 from memory.home import Home
 from molting_agent.events import Event, Notice
+from molting_agent.ui.alone import LOOK_S, Alone
 from molting_agent.ui.background import Deliver, in_background, one_line
 from molting_agent.ui.chat import ChatScreen
-from molting_agent.ui.confirm import Confirm
 from molting_agent.ui.consent import ask_consent
+from molting_agent.ui.greeting import greet
 from molting_agent.ui.identity_name import agent_name
+from molting_agent.ui.keys import unknown_keys
 from molting_agent.ui.messages import AgentEvent, ConsentAsked, TurnEnded
+from molting_agent.ui.molting import Choice
 from molting_agent.ui.palette import SlashCommands
+from molting_agent.ui.screens.confirm import Confirm
 from molting_agent.ui.themes import DEFAULT_THEME, OWN_THEMES, theme_name
 from molting_agent.ui.training import TrainingWatch
 from molting_agent.ui.turns import Turns
@@ -45,6 +49,9 @@ class MoltingApp(App[int]):
         Binding("f2", "memory", "Memory", id="app.memory"),
         Binding("f3", "molts", "Molts", id="app.molts"),
         Binding("f4", "sessions", "Conversations", id="app.sessions"),
+        Binding("f5", "ingest", "Ingest memories and logs", id="app.ingest", priority=True),
+        Binding("f6", "identity", "Identity", id="app.identity", priority=True),
+        Binding("f7", "settings", "Settings", id="app.settings", priority=True),
         Binding("ctrl+q", "quit", "Leave", id="app.quit", priority=True),
     ]
 
@@ -64,6 +71,10 @@ class MoltingApp(App[int]):
         """The agent was opened, or could not be and says so at each question."""
         self.chat = ChatScreen(agent_name(home.identity_dir), Turns(self, lambda: self.agent if self.ready else None))
         self.training = TrainingWatch(self, home, self.chat.note, retraining=retraining)
+        self.keys = dict(config.keys) if config else {}
+        """The person's own keys by binding id, from ``[keys]``."""
+        self.choice = Choice(self)
+        self.alone = Alone(self)
         self._make_agent = make_agent or self._real_agent
         self._ticking = False
         self._swap_error = ""
@@ -89,8 +100,13 @@ class MoltingApp(App[int]):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit)
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: whoever runs us handles them
                 break
+        if self.keys:
+            self.set_keymap(self.keys)
         self.set_interval(TICK_S, self.tick)
+        self.set_interval(LOOK_S, self.alone.look)
         self.call_after_refresh(self._open_agent)
+        if self.config is not None:
+            self.call_after_refresh(greet, self)
 
     # Waking up
 
@@ -115,6 +131,8 @@ class MoltingApp(App[int]):
         spoken = f"molt {status.molt}" if status.molt else "molt 0, the base"
         self.chat.conversation.welcome.show(self.chat.speaker, f"{spoken} on {status.model_name}")
         self.chat.show_status()
+        if wrong := unknown_keys(self.keys):
+            await self.chat.note(wrong, "warning")
         await self.chat.show_events(notices)
         self.chat.turns.next()
         self.chat.show_queue()
@@ -151,9 +169,13 @@ class MoltingApp(App[int]):
             return
         ask_consent(self, message)
 
+    def on_key(self) -> None:
+        self.alone.touch()
+
     async def on_turn_ended(self, message: TurnEnded) -> None:
         if self.over:
             return
+        self.alone.touch()
         await self.chat.turn_ended(message.error)
         if not self.chat.turns.busy:
             self.training.release()
@@ -169,7 +191,8 @@ class MoltingApp(App[int]):
             self._ticking = False
             code, events = result
             if code is not None:
-                await self.training.ended(code)
+                number = await self.training.ended(code)
+                await self.choice.ended(code, number)
             await self.chat.show_events(events)
             self.chat.show_status()
 
@@ -182,6 +205,8 @@ class MoltingApp(App[int]):
         in_background(self, self._look, then=looked, failed=failed)
 
     def _look(self) -> tuple[int | None, list[Event]]:
+        if self.training.running:
+            self.choice.hold()
         code = self.training.look()
         events: list[Event] = []
         turns = self.chat.turns
@@ -195,35 +220,50 @@ class MoltingApp(App[int]):
     # Screens
 
     def action_show_help(self) -> None:
-        from molting_agent.ui.help import HelpScreen
+        from molting_agent.ui.screens.help import HelpScreen
 
-        self._open_screen(HelpScreen)
+        self.open_screen(HelpScreen)
 
     def action_memory(self) -> None:
-        from molting_agent.ui.memories import MemoryScreen
+        from molting_agent.ui.screens.memories import MemoryScreen
 
-        self._open_screen(MemoryScreen)
+        self.open_screen(MemoryScreen)
 
     def action_molts(self) -> None:
-        from molting_agent.ui.molts import MoltsScreen
+        from molting_agent.ui.screens.molts import MoltsScreen
 
-        self._open_screen(MoltsScreen)
+        self.open_screen(MoltsScreen)
 
     def action_sessions(self) -> None:
-        from molting_agent.ui.sessions import SessionsScreen
+        from molting_agent.ui.screens.sessions import SessionsScreen
 
-        self._open_screen(SessionsScreen)
+        self.open_screen(SessionsScreen)
 
-    def _open_screen(self, kind: type[Screen[Any]]) -> None:
+    def action_ingest(self, paths: str = "") -> None:
+        from molting_agent.ui.screens.ingest import IngestScreen
+
+        self.open_screen(IngestScreen, paths)
+
+    def action_identity(self) -> None:
+        from molting_agent.ui.screens.identity import IdentityScreen
+
+        self.open_screen(IdentityScreen)
+
+    def action_settings(self) -> None:
+        from molting_agent.ui.screens.settings import SettingsScreen
+
+        self.open_screen(SettingsScreen)
+
+    def open_screen(self, kind: type[Screen[Any]], *arguments: str) -> None:
         """Show a screen over the chat; the same key closes it, another key changes it."""
         if self.screen.is_modal:
             return
         if isinstance(self.screen, kind):
             self.pop_screen()
         elif self.screen is self.chat:
-            self.push_screen(kind())
+            self.push_screen(kind(*arguments))
         else:
-            self.switch_screen(kind())
+            self.switch_screen(kind(*arguments))
 
     # Themes
 

@@ -12,11 +12,12 @@ class Block(Horizontal, can_focus=True):
 
     BINDING_GROUP_TITLE = "On a question or reply (Alt+Up)"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "ask('copy')", "Copy its text", id="block.copy"),
+        Binding("y", "ask('copy')", "Copy its text, or what is selected", id="block.copy"),
+        Binding("c", "ask('code')", "Copy a code block of it", id="block.code"),
     ]
 
     class Asked(Message):
-        """A key was pressed on a block. ``what``: edit, up, down, copy or why."""
+        """A key was pressed on a block. ``what``: copy, code, edit, up, down, again, branch, memories or why."""
 
         def __init__(self, block: "Block", what: str) -> None:
             super().__init__()

@@ -1,6 +1,7 @@
 """The chat screen: header, conversation, prompt, status line, and what happens between them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -12,13 +13,13 @@ from textual.screen import Screen
 from textual.widgets import Markdown, Static, TextArea
 
 from molting_agent.events import Event
-from molting_agent.ui import chat_events
+from molting_agent.ui import block_actions, chat_events, picks
+from molting_agent.ui.attachments import attach
 from molting_agent.ui.background import in_background
 from molting_agent.ui.block import Block
 from molting_agent.ui.commands import registry
-from molting_agent.ui.confirm import Confirm
 from molting_agent.ui.conversation import Conversation
-from molting_agent.ui.editor import Editor
+from molting_agent.ui.external_editor import edit_outside
 from molting_agent.ui.header import HeaderLine
 from molting_agent.ui.hints import SlashHints
 from molting_agent.ui.history import Found, History, block_of, remembered
@@ -28,6 +29,7 @@ from molting_agent.ui.pill import NewPill
 from molting_agent.ui.prompt import Prompt
 from molting_agent.ui.queue_line import QueueLine
 from molting_agent.ui.reply_block import ReplyBlock
+from molting_agent.ui.screens.confirm import Confirm
 from molting_agent.ui.status import StatusLine
 from molting_agent.ui.status_text import StatusFields
 from molting_agent.ui.turns import Turns
@@ -51,6 +53,8 @@ class ChatScreen(Screen[None]):
         Binding("alt+up", "walk(-1)", "To the block above", id="chat.block_up"),
         Binding("alt+down", "walk(1)", "To the block below", id="chat.block_down"),
         Binding("ctrl+n", "new_session", "New conversation", id="chat.new"),
+        Binding("ctrl+r", "history", "Search what you asked before", id="chat.history"),
+        Binding("ctrl+g", "editor", "Write in $EDITOR", id="chat.editor"),
         Binding("pageup", "page(-1)", "Scroll up", id="chat.page_up"),
         Binding("pagedown", "page(1)", "Scroll down", id="chat.page_down"),
         Binding("end,ctrl+end", "newest", "To the newest", id="chat.newest", key_display="End"),
@@ -61,6 +65,8 @@ class ChatScreen(Screen[None]):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]
         self.speaker = speaker
         self.reply: ReplyBlock | None = None
+        self.rewriting = ""
+        """The message id of the question that the prompt holds for asking it in other words."""
         self.history = History((), 0)
         self.conversation = Conversation(Welcome(speaker))
         self.prompt = Prompt()
@@ -92,26 +98,40 @@ class ChatScreen(Screen[None]):
 
     @on(Submitted)
     async def submitted(self, event: Submitted) -> None:
-        """Run a command, or ask."""
+        """Run a command, or ask; a question that was rewritten is asked in the place of the old one."""
         self.hints.close()
         self.prompt.hints_open = False
-        if not await registry.run(self, event.text):
-            self.conversation.newest()
-            self.turns.send(event.text)
+        self.molting.alone.touch()
+        rewriting, self.rewriting = self.rewriting, ""
+        if await registry.run(self, event.text):
+            self.show_queue()
+            return
+        attached = attach(event.text, Path.cwd())
+        for trouble in attached.troubles:
+            await self.note(f"not attached: {trouble}", "warning")
+        self.conversation.newest()
+        if rewriting:
+            block_actions.take_back(self, rewriting, lambda: self.turns.send(attached.text))
+        else:
+            self.turns.send(attached.text)
         self.show_queue()
 
     @on(TextArea.Changed, "#prompt")
     def typed(self) -> None:
-        self.prompt.hints_open = self.hints.follow(self.prompt.text)
+        self.prompt.hints_open = self.hints.follow(self.prompt.text_before_cursor)
 
     @on(Prompt.Steered)
     def steered(self, event: Prompt.Steered) -> None:
         """Move in the slash list, complete from it, or run what is chosen."""
-        chosen = self.hints.chosen
+        chosen, file = self.hints.chosen, self.hints.file
         if event.key == "up":
             self.hints.action_cursor_up()
         elif event.key == "down":
             self.hints.action_cursor_down()
+        elif file:
+            self.prompt.complete_mention(file)
+            self.hints.close()
+            self.prompt.hints_open = False
         elif chosen is not None:
             exact = self.prompt.text == f"/{chosen.name}"
             if event.key == "tab" or (chosen.needs_argument and not exact):
@@ -134,6 +154,10 @@ class ChatScreen(Screen[None]):
             self.prompt.focus()
         elif self.turns.busy:
             self.turns.stop()
+        elif self.rewriting:
+            self.rewriting = ""
+            self.prompt.clear()
+            self.show_queue()
         elif self.turns.waiting and not self.prompt.text:
             self.pulled_back()
 
@@ -156,25 +180,27 @@ class ChatScreen(Screen[None]):
     def action_new_session(self) -> None:
         self.new_session()
 
+    def action_editor(self) -> None:
+        """Write the question in $EDITOR."""
+        text, trouble = edit_outside(self.app, self.prompt.whole_text)
+        if trouble:
+            self.toast(trouble)
+        elif text.strip():
+            self.prompt.put(text.rstrip("\n"))
+
+    def action_history(self) -> None:
+        """Search what was asked before, in any conversation."""
+        picks.pick_question(self)
+
+    @property
+    def selected_text(self) -> str:
+        """What is selected with the mouse; "" when nothing is."""
+        return self.get_selected_text() or ""
+
     @on(Block.Asked)
-    async def block_asked(self, event: Block.Asked) -> None:
+    def block_asked(self, event: Block.Asked) -> None:
         """A key on a block."""
-        block = event.block
-        if event.what == "copy":
-            self.app.copy_to_clipboard(block.text)
-            self.toast(f"Copied {len(block.text)} characters.")
-        elif isinstance(block, ReplyBlock):
-            if event.what == "why":
-                block.toggle_memories()
-            elif block.streaming or not block.message_id:
-                self.toast("Wait until he has finished.")
-            elif event.what == "edit":
-                self.edit(block)
-            else:
-                self.rate(block, 1 if event.what == "up" else -1)
-        elif event.what == "edit":
-            self.prompt.put(block.text)
-            self.prompt.focus()
+        block_actions.act(self, event.block, event.what)
 
     @on(Markdown.LinkClicked)
     def link_clicked(self, event: Markdown.LinkClicked) -> None:
@@ -253,32 +279,6 @@ class ChatScreen(Screen[None]):
         """Let the molt before this one speak."""
         self.when_free(lambda agent: agent.rollback(), then=self.show_events)
 
-    def rate(self, block: ReplyBlock, rating: int) -> None:
-        """Keep a thumb; the same key again takes it back."""
-        wanted = 0 if block.rating == rating else rating
-
-        def kept(_result: None) -> None:
-            block.rating = wanted
-            block.show_foot()
-
-        self.with_agent(lambda agent: agent.rate(block.message_id, wanted), then=kept)
-
-    def edit(self, block: ReplyBlock) -> None:
-        """Open the editor; what is saved replaces the reply and is what he learns."""
-
-        def saved(text: str | None) -> None:
-            if not text:
-                return
-
-            async def kept(_result: None) -> None:
-                block.edited = True
-                await block.replace(text)
-                block.show_foot()
-
-            self.with_agent(lambda agent: agent.edit(block.message_id, text), then=kept)
-
-        self.app.push_screen(Editor(block.text), saved)
-
     # What is shown
 
     async def show_session(self, found: Found) -> None:
@@ -335,7 +335,7 @@ class ChatScreen(Screen[None]):
 
     def show_queue(self) -> None:
         """Bring the waiting questions up to date."""
-        self.queue.show(list(self.turns.waiting))
+        self.queue.show(list(self.turns.waiting), rewriting=bool(self.rewriting))
         self.prompt.queue_waiting = bool(self.turns.waiting)
 
     def show_status(self) -> None:

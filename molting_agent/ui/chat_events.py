@@ -31,10 +31,7 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:  # noqa: PLR0912
     reply = chat.reply
     match event:
         case UserSaved():
-            await chat.conversation.add(UserBlock(event.text, message_id=event.message_id))
-            chat.reply = ReplyBlock(chat.speaker, streaming=True)
-            chat.reply.on_growth = chat.conversation.settle
-            await chat.conversation.add(chat.reply, counts=False)
+            await _begun(chat, event)
         case MemoriesShown():
             if reply is not None:
                 reply.show_memories(event.memories)
@@ -78,6 +75,14 @@ def _note_of(event: MemoryKept | ContextTrimmed) -> NoteBlock:
         f"{event.turns_kept} stay. He can still recall what was said."
     )
     return NoteBlock(text, "warning")
+
+
+async def _begun(chat: "ChatScreen", event: UserSaved) -> None:
+    if all(block.message_id != event.message_id for block in chat.conversation.blocks):  # else it is asked again
+        await chat.conversation.add(UserBlock(event.text, message_id=event.message_id))
+    chat.reply = ReplyBlock(chat.speaker, streaming=True)
+    chat.reply.on_growth = chat.conversation.settle
+    await chat.conversation.add(chat.reply, counts=False)
 
 
 async def _finished(chat: "ChatScreen", event: ReplyFinished) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 from textual.app import App
 
-from molting_agent.ui.confirm import Confirm
 from molting_agent.ui.messages import ConsentAsked
+from molting_agent.ui.screens.confirm import Confirm
 
 SHOWN_CHARS = 1500
 

@@ -64,6 +64,15 @@ class Conversation(VerticalScroll, can_focus=False):
             self.unseen += 1
             self.post_message(self.Moved(self.unseen))
 
+    async def cut_after(self, block: Block | None) -> None:
+        """Take away what stands below a block (None: everything); the transcript keeps it as a branch."""
+        blocks = self.blocks
+        below = blocks[blocks.index(block) + 1 :] if block is not None else blocks
+        for one in below:
+            await one.remove()
+        self.unseen = 0
+        self.post_message(self.Moved(0))
+
     async def note(self, text: str, kind: str = "information") -> None:
         """Append a line of the app itself."""
         await self.add(NoteBlock(text, kind))

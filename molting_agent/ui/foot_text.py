@@ -9,7 +9,9 @@ from molting_agent.clean import clean
 
 RATINGS = {1: "+ liked", -1: "- disliked", 0: ""}
 REASONS = {"cancelled": "stopped", "length": "cut at the limit", "stop": "", "": ""}
-KEYS = (("+", "like"), ("-", "dislike"), ("e", "edit"), ("y", "copy"), ("w", "why"))
+WORDS_FROM_COLUMNS = 60
+"""From here on the first two keys keep their words when not all of them fit."""
+KEYS = (("+", "like"), ("-", "dislike"), ("e", "edit"), ("r", "again"), ("b", "branch"), ("y", "copy"), ("w", "why"))
 
 
 def memories_text(memories: Sequence[RecalledMemory], *, expanded: bool, width: int) -> str:
@@ -38,7 +40,13 @@ def foot(left: str, right: str, *, width: int, keys: bool) -> Content:
     if keys:
         shown = Content("   ").join([Content.assemble((key, "$primary"), f" {word}") for key, word in KEYS])
         if shown.cell_length + (len(left) + 2 if left else 0) > width:
-            shown = Content("  ").join([Content.styled(key, "$primary") for key, _word in KEYS])
+            said = 2 if width >= WORDS_FROM_COLUMNS else 0
+            shown = Content("  ").join(
+                [
+                    Content.assemble((key, "$primary"), f" {word}" if at < said else "")
+                    for at, (key, word) in enumerate(KEYS)
+                ]
+            )
     else:
         shown = Content(right)
     space = width - shown.cell_length

@@ -9,7 +9,9 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from molting_agent.clean import clean
+from molting_agent.ui.attachments import mention_at
 from molting_agent.ui.messages import Submitted
+from molting_agent.ui.pasted import Pastes
 
 NEW_LINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter")
 
@@ -43,14 +45,34 @@ class Prompt(TextArea):
         )
         self.asked: list[str] = []
         """Earlier questions, oldest first."""
+        self.pastes = Pastes()
         self.hints_open = False
         self.queue_waiting = False
         self._place: int | None = None
 
     def put(self, text: str) -> None:
         """Replace what stands here and go to its end."""
+        self.pastes.clear()
         self.text = text
         self.move_cursor(self.document.end)
+
+    @property
+    def text_before_cursor(self) -> str:
+        """What stands before the cursor; completions look at its end."""
+        return self.get_text_range((0, 0), self.cursor_location)
+
+    @property
+    def whole_text(self) -> str:
+        """What stands here, with the folded pastes as they were."""
+        return self.pastes.unfold(self.text, wrapped=False)
+
+    def complete_mention(self, name: str) -> None:
+        """Put a file's name in the place of what was typed after the last ``@``."""
+        before = self.text_before_cursor
+        typed = mention_at(before) or ""
+        row, column = self.cursor_location
+        quoted = f'"{name}"' if " " in name else name
+        self.replace(f"{quoted} ", (row, column - len(typed)), (row, column))
 
     def remember(self, text: str) -> None:
         """Keep a sent question for Up."""
@@ -63,10 +85,10 @@ class Prompt(TextArea):
         if self.hints_open and key in ("up", "down", "tab", "enter"):
             self._take(event)
             self.post_message(self.Steered(key))
-        elif key == "enter":
+        elif key in self._keys("prompt.send", ("enter",)):
             self._take(event)
             self.action_send()
-        elif key in NEW_LINE_KEYS:
+        elif key in self._keys("prompt.new_line", NEW_LINE_KEYS):
             self._take(event)
             self.action_new_line()
         elif key == "up" and (not self.text or self._place is not None):
@@ -79,17 +101,19 @@ class Prompt(TextArea):
             self._place = None
 
     async def on_paste(self, event: events.Paste) -> None:
-        """Insert pasted text as it is, cleaned; line ends in it never send."""
+        """Insert pasted text, cleaned, a long one folded; line ends in it never send."""
         event.stop()
         event.prevent_default()
         text = clean(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-        self.insert(text)
+        self.insert(self.pastes.fold(text))
 
     def action_send(self) -> None:
         """Send what stands here."""
-        text = self.text.strip()
-        if text:
+        typed = self.text.strip()
+        if typed:
+            text = self.pastes.unfold(typed, wrapped=not typed.startswith("/"))
             self.clear()
+            self.pastes.clear()
             self.remember(text)
             self.post_message(Submitted(text))
 
@@ -111,6 +135,11 @@ class Prompt(TextArea):
         if not self.text:
             raise SkipAction
         super().action_cursor_line_end(select)
+
+    def _keys(self, binding_id: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """The keys of a binding as the person set them; a TextArea sees Enter before any binding does."""
+        chosen = getattr(self.app, "keys", {}).get(binding_id, "")
+        return tuple(key.strip() for key in chosen.split(",")) if chosen else usual
 
     def _take(self, event: events.Key) -> None:
         event.stop()

@@ -6,6 +6,7 @@ from molting_agent.clean import clean_line
 ACTIONS = {
     "added": "remembered in {place}: {text}",
     "kept": "was there already, {place}: {text}",
+    "edited": "corrected in {place}: {text}",
     "removed": "removed from {place}: {text}",
     "redacted": "text taken out of {place}",
     "restored": "taken back; {place} is what it was before",

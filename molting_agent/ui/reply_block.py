@@ -30,7 +30,10 @@ class ReplyBlock(Block):
         Binding("plus,equals_sign", "ask('up')", "Like a reply", id="block.up", key_display="+"),
         Binding("minus", "ask('down')", "Dislike a reply", id="block.down", key_display="-"),
         Binding("e", "ask('edit')", "Ask again, changed / edit a reply", id="block.edit"),
-        Binding("w,enter", "ask('why')", "Why: the memories behind a reply", id="block.why", key_display="w"),
+        Binding("r", "ask('again')", "Have it answered anew", id="block.again"),
+        Binding("b", "ask('branch')", "Go on from here, as a branch", id="block.branch"),
+        Binding("enter", "ask('memories')", "Open the memories behind a reply", id="block.memories"),
+        Binding("w", "ask('why')", "Why: memories, molt, nearest conversations learnt", id="block.why"),
     ]
 
     def __init__(self, name: str, text: str = "", *, message_id: str = "", streaming: bool = False) -> None:

@@ -24,6 +24,8 @@ class TrainingState:
     losses: tuple[float, ...] = ()
     eta_s: float = 0.0
     paused: bool = False
+    by_person: bool = False
+    """Paused by the person, not because he speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def training_text(training: TrainingState, *, narrow: bool = False) -> str:
     if training.losses:
         parts.append(sparkline(training.losses, SPARK_CELLS))
     if training.paused:
-        parts.append("paused while he speaks")
+        parts.append("paused" if training.by_person else "paused while he speaks")
     elif training.eta_s > 0:
         parts.append(f"{duration(training.eta_s)} left")
     return " ".join(parts)

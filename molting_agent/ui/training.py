@@ -28,6 +28,8 @@ class TrainingWatch:
         self.run: Retraining | None = None
         self.starting = False
         self.held = False
+        self.paused = False
+        """The person has paused it; a reply that ends does not set it going."""
         self.progress: Progress | None = None
         self.ended_at = 0.0
         self._kind = retraining
@@ -49,7 +51,11 @@ class TrainingWatch:
     @property
     def state(self) -> TrainingState | None:
         """For the status line; None when nothing runs."""
-        return training_state(self.progress, paused=self.held) if self.running else None
+        return (
+            training_state(self.progress, paused=self.held or self.paused, by_person=self.paused)
+            if self.running
+            else None
+        )
 
     async def start(self, minutes: float | None) -> None:
         """Start a retraining, or go on from the checkpoint of one that was cut off."""
@@ -91,16 +97,17 @@ class TrainingWatch:
         self.progress = run.progress() or self.progress
         return run.wait(0)
 
-    async def ended(self, code: int) -> None:
-        """The child is gone: say how it ended and forget it."""
+    async def ended(self, code: int) -> int:
+        """The child is gone: say how it ended and forget it; gives the number of its molt, 0 when there is none."""
         run, self.run = self.run, None
         if run is None:
-            return
+            return 0
         progress = run.progress() or self.progress
         self.ended_at = time.monotonic()
-        self.held = False
+        self.held = self.paused = False
         text, kind = ending(code, progress, run.last_words())
         await self.say(text, kind)
+        return progress.molt if progress else 0
 
     def hold(self) -> None:
         """Stop computing while he speaks; two processes on few cores would make him stutter."""
@@ -108,14 +115,24 @@ class TrainingWatch:
             self.held = True
             self.run.pause()
 
+    def toggle_pause(self) -> None:
+        """Pause it until the person lets it go on."""
+        if self.run is None:
+            return
+        self.paused = not self.paused
+        if self.paused:
+            self.run.pause()
+        elif not self.held:
+            self.run.go_on()
+
     def release(self) -> None:
         """Go on computing."""
-        if self.run is not None and self.held:
+        if self.run is not None and self.held and not self.paused:
             self.run.go_on()
         self.held = False
 
     def cancel(self) -> None:
         """Stop at the next step, with a checkpoint."""
         if self.run is not None:
-            self.held = False
+            self.held = self.paused = False
             self.run.cancel()

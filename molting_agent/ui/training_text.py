@@ -7,14 +7,14 @@ from molting_agent.clean import clean_line
 from molting_agent.ui.status_text import TrainingState
 
 
-def training_state(progress: Progress | None, *, paused: bool) -> TrainingState:
+def training_state(progress: Progress | None, *, paused: bool, by_person: bool = False) -> TrainingState:
     """The status line's view of a progress; before the first one is written it only says that it starts."""
     if progress is None:
-        return TrainingState("starting training", paused=paused)
+        return TrainingState("starting training", paused=paused, by_person=by_person)
     if progress.state != "training":
-        return TrainingState(progress.state, paused=paused)
+        return TrainingState(progress.state, paused=paused, by_person=by_person)
     fraction = progress.step / progress.steps if progress.steps else None
-    return TrainingState("training", fraction, progress.losses, progress.eta_s, paused)
+    return TrainingState("training", fraction, progress.losses, progress.eta_s, paused, by_person)
 
 
 def ending(code: int, progress: Progress | None, last_words: str) -> tuple[str, str]:
@@ -24,6 +24,8 @@ def ending(code: int, progress: Progress | None, last_words: str) -> tuple[str, 
     number = f"Molt {progress.molt}" if progress and progress.molt else "The new molt"
     if code == EXIT_PROMOTED:
         return f"{number} passed the gate and was promoted. {message}".rstrip(), "swap"
+    if code == EXIT_REJECTED and "is pinned" in message:
+        return f"{number}: {message}", "warning"
     if code == EXIT_REJECTED:
         return f"{number} did not pass the gate; the champion stays. {message} F3 shows its report.".replace(
             "  ", " "

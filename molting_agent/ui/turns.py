@@ -42,10 +42,19 @@ class Turns:
         agent = self.agent()
         if agent is None or self.busy or not self.waiting:
             return
+        text = self.waiting.popleft()
+        self._begin(agent, text, again=False)
+
+    def again(self, text: str) -> None:
+        """Ask the last question of the conversation anew; the caller went back to it."""
+        agent = self.agent()
+        if agent is not None and not self.busy:
+            self._begin(agent, text, again=True)
+
+    def _begin(self, agent: "Agent", text: str, *, again: bool) -> None:
         self.busy = True
         self._stopped.clear()
-        text = self.waiting.popleft()
-        threading.Thread(target=self._turn, args=(agent, text), name="molting-turn", daemon=True).start()
+        threading.Thread(target=self._turn, args=(agent, text, again), name="molting-turn", daemon=True).start()
 
     def stop(self) -> None:
         """End the reply that is being spoken."""
@@ -69,12 +78,12 @@ class Turns:
                 continue
         return "no"
 
-    def _turn(self, agent: "Agent", text: str) -> None:
+    def _turn(self, agent: "Agent", text: str, again: bool) -> None:
         error = ""
         agent.consent = self.ask
         try:
             with self.lock:
-                for event in agent.turn(text):
+                for event in agent.turn(text, again=again):
                     if isinstance(event, Notice) and event.severity == "error":
                         error = event.text
                     self.app.post_message(AgentEvent(event))

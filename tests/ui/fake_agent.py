@@ -22,6 +22,7 @@ from molting_agent.events import (
     UserSaved,
 )
 from molting_agent.session import SessionSummary, SessionTurn
+from molting_agent.session_search import FoundTurn
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class FakeAgent:
         self.status = FakeStatus()
         self.session = SimpleNamespace(id="s0", path=None, turns=[])
         self.model = SimpleNamespace(source_sha256="base", name="SmolLM2-135M")
-        self.registry = SimpleNamespace(list=lambda base="": self.molts)
+        self.registry = SimpleNamespace(list=lambda base="": self.molts, is_pinned=lambda base: False)
         self.molts: list[Any] = []
         self.asked: list[str] = []
         self.rated: list[tuple[str, int]] = []
@@ -92,9 +93,11 @@ class FakeAgent:
         self.resumed: list[str] = []
         self.stored: dict[str, list[SessionTurn]] = {}
         self.swaps: list[list[Event]] = []
+        self.indexing: float | None = None
         self.failing = ""
         self.trouble = ""
         self.closed = False
+        self.holds = False
         self._stop = threading.Event()
 
     def start(self) -> list[Notice]:
@@ -106,7 +109,7 @@ class FakeAgent:
             raise MoltingError(self.opening)
         return []
 
-    def turn(self, text: str) -> Iterator[Event]:
+    def turn(self, text: str, *, again: bool = False) -> Iterator[Event]:
         self._stop.clear()
         self.asked.append(text)
         number = len(self.asked)
@@ -155,6 +158,16 @@ class FakeAgent:
             for name, turns in self.stored.items()
         ]
 
+    def search_sessions(self, query: str) -> list[FoundTurn]:
+        words = query.casefold().split()
+        found = []
+        for summary in self.sessions():
+            texts = [turn for turn in self.stored[summary.id] if all(word in turn.text.casefold() for word in words)]
+            if texts:
+                turn = texts[0]
+                found.append(FoundTurn(summary, turn.message_id, turn.role, turn.text if words else "", len(texts)))
+        return found
+
     def rate(self, message_id: str, rating: int) -> None:
         self.rated.append((message_id, rating))
 
@@ -173,7 +186,12 @@ class FakeAgent:
     def recall(self, query: str) -> list[RecalledMemory]:
         return [memory for memory in self.memory.memories if query.lower() in memory.text.lower()]
 
+    def hold_swap(self, holds: bool) -> None:
+        self.holds = holds
+
     def poll_swap(self) -> list[Event]:
+        if self.holds:
+            return []
         if self.trouble:
             raise MoltingError(self.trouble)
         return self.swaps.pop(0) if self.swaps else []

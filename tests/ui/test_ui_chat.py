@@ -7,11 +7,11 @@ from fake_agent import FakeAgent
 from textual.widgets import Markdown, TextArea
 
 from molting_agent.session import SessionTurn
-from molting_agent.ui.editor import Editor
 from molting_agent.ui.foot import Foot
 from molting_agent.ui.hints import SlashHints
 from molting_agent.ui.pill import NewPill
 from molting_agent.ui.queue_line import QueueLine
+from molting_agent.ui.screens.editor import Editor
 
 
 async def test_a_question_is_answered_with_its_memories(stage: Any) -> None:
@@ -179,11 +179,11 @@ async def test_an_edit_that_changes_nothing_or_is_left_is_not_kept(stage: Any) -
 async def test_why_opens_the_memories_and_copy_copies(stage: Any) -> None:
     async with stage() as s:
         await s.ask("hello")
-        await s.pilot.press("alt+up", "w")
+        await s.pilot.press("alt+up", "enter")
         reply = s.replies[0]
         assert reply.query_one(".memories").display
         assert "03:20" in str(reply.query_one(".memories").render())
-        await s.pilot.press("w")
+        await s.pilot.press("enter")
         assert not reply.query_one(".memories").display
         await s.pilot.press("y")
         assert s.app.clipboard == reply.text

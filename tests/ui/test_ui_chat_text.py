@@ -8,7 +8,7 @@ from textual.widgets import Markdown
 
 from molting_agent.events import ContextTrimmed, Notice, ReplyDelta, ReplyStarted, Swapped, UserSaved
 from molting_agent.session import SessionTurn
-from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.screens.confirm import Confirm
 
 
 async def test_a_long_conversation_opens_at_its_end_and_older_turns_come_when_wanted(stage: Any) -> None:
@@ -85,7 +85,7 @@ async def test_hostile_text_stays_text_everywhere(stage: Any) -> None:
     async with stage(agent) as s:
         await s.ask(HOSTILE)
         await s.chat.note(HOSTILE, "error")
-        await s.pilot.press("alt+up", "alt+up", "w")
+        await s.pilot.press("alt+up", "alt+up", "enter")
         shown = [s.app.export_screenshot()]
         assert "[bold red]x[/]" in s.questions[0].text
         assert "<b>kept</b>" in s.replies[0].text

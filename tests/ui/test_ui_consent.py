@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 from molting_agent.tools.acting import Proposal
-from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.screens.confirm import Confirm
 
 
 async def answer(stage: Any, *keys: str, stop: bool = False) -> str:

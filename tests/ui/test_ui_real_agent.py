@@ -1,84 +1,17 @@
 """The app over the real agent, memory, transcript and registry; only the engine is the echo."""
 
 import json
-import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import Stage
-from fake_agent import training_kind
+from real_stage import write_molt
 
-from distill.manifest import describe_files, write_manifest
 from distill.registry import Registry
-from memory.api import Memory
-from memory.home import Home
 from memory.transcripts.read import read_transcript
-from molting_agent.agent import Agent
-from molting_agent.config import Config
-from molting_agent.identity import create_home
 from molting_agent.runtime.echo import EchoEngine
 from molting_agent.runtime.models import EMBEDDED_SHA256
-from molting_agent.ui.app import MoltingApp
 
 
-class LexicalMemory(Memory):
-    """The real memory without its embedder, which takes longer to prepare than all these tests together."""
-
-    def warm(self) -> None:
-        pass
-
-    def fill_vectors(self, on_progress: object = None) -> int:
-        return 0
-
-
-def write_molt(home: Home, number: int) -> None:
-    folder = Registry(home.molts_dir).folder(number)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adapter.gguf").write_bytes(b"weights %d" % number)
-    (folder / "report.md").write_text(f"# Molt {number}\n")
-    manifest = {"schema": 1, "molt": number, "created_at": "2026-01-01T00:00:00Z", "base_sha256": EMBEDDED_SHA256}
-    manifest |= {"verdict": "promoted", "title": "made by a test"}
-    write_manifest(folder, {**manifest, "files": describe_files(folder, ["adapter.gguf"])})
-
-
-Open = Callable[..., AbstractAsyncContextManager[Stage]]
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Open:
-    home = Home(tmp_path / "home")
-    create_home(home)
-    shutil.copy(Path(__file__).parents[2] / "identity" / "sample" / "MEMORY.md", home.memory_file)
-
-    @asynccontextmanager
-    async def opened(engine: EchoEngine | None = None) -> AsyncIterator[Stage]:
-        engine = engine or EchoEngine("I see.")
-        agents: list[Agent] = []
-
-        def make() -> Agent:
-            memory = LexicalMemory(home)
-            memory.sync()
-            agents.append(Agent(home, Config(), memory=memory, open_engine=lambda _model, _adapter: engine))
-            return agents[0]
-
-        app = MoltingApp(home, Config(), make_agent=make, retraining=training_kind())
-        try:
-            async with app.run_test(size=(100, 30)) as pilot:
-                s: Any = Stage(app, pilot, None, None)  # type: ignore[arg-type]
-                s.engine = engine
-                await s.until(lambda: app.ready, "ready")
-                yield s
-        finally:
-            for agent in agents:
-                agent.close()
-
-    return opened
-
-
-async def test_a_turn_is_on_disk_with_its_rating_and_edit(real: Open) -> None:
+async def test_a_turn_is_on_disk_with_its_rating_and_edit(real: Any) -> None:
     async with real() as s:
         await s.ask("who are you?")
         await s.until(lambda: s.replies and not s.replies[0].streaming)
@@ -97,7 +30,7 @@ async def test_a_turn_is_on_disk_with_its_rating_and_edit(real: Open) -> None:
         assert json.loads(path.read_text().splitlines()[0])["version"] == 3
 
 
-async def test_what_is_remembered_is_recalled_cited_and_forgotten(real: Open) -> None:
+async def test_what_is_remembered_is_recalled_cited_and_forgotten(real: Any) -> None:
     async with real() as s:
         await s.ask("/remember The printer upstairs is called Gutenberg")
         await s.until(lambda: s.notes)
@@ -117,7 +50,7 @@ async def test_what_is_remembered_is_recalled_cited_and_forgotten(real: Open) ->
         assert "Gutenberg" not in s.app.home.memory_file.read_text()
 
 
-async def test_conversations_are_resumed_with_their_memories(real: Open) -> None:
+async def test_conversations_are_resumed_with_their_memories(real: Any) -> None:
     async with real() as s:
         await s.ask("/remember The printer upstairs is called Gutenberg")
         await s.until(lambda: s.notes)
@@ -132,7 +65,7 @@ async def test_conversations_are_resumed_with_their_memories(real: Open) -> None
         assert any("Gutenberg" in memory.text for memory in s.replies[0].memories)
 
 
-async def test_a_promotion_from_outside_is_shown_between_turns(real: Open) -> None:
+async def test_a_promotion_from_outside_is_shown_between_turns(real: Any) -> None:
     async with real() as s:
         speaking = s.app.agent.status.molt
         write_molt(s.app.home, 7)
@@ -147,7 +80,7 @@ async def test_a_promotion_from_outside_is_shown_between_turns(real: Open) -> No
         await s.until(lambda: s.chat.header.molt == speaking)
 
 
-async def test_a_dying_engine_costs_a_line_and_not_the_chat(real: Open) -> None:
+async def test_a_dying_engine_costs_a_line_and_not_the_chat(real: Any) -> None:
     engine = EchoEngine("one two three")
     async with real(engine) as s:
         engine.fail_next = True
@@ -157,7 +90,7 @@ async def test_a_dying_engine_costs_a_line_and_not_the_chat(real: Open) -> None:
         assert any("once more" in note for note in s.notes)
 
 
-async def test_the_theme_is_kept_for_the_next_time(real: Open) -> None:
+async def test_the_theme_is_kept_for_the_next_time(real: Any) -> None:
     async with real() as s:
         await s.ask("/theme light")
         await s.until(lambda: s.app.home.config_file.exists() and "molting-light" in s.app.home.config_file.read_text())

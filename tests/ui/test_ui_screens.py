@@ -11,11 +11,11 @@ from textual.widgets import Input, Markdown, OptionList, Static
 
 from molting_agent.session import SessionTurn
 from molting_agent.ui.commands.registry import commands
-from molting_agent.ui.confirm import Confirm
-from molting_agent.ui.help import HelpScreen
-from molting_agent.ui.memories import MemoryScreen
-from molting_agent.ui.molts import MoltsScreen
-from molting_agent.ui.sessions import SessionsScreen
+from molting_agent.ui.screens.confirm import Confirm
+from molting_agent.ui.screens.help import HelpScreen
+from molting_agent.ui.screens.memories import MemoryScreen
+from molting_agent.ui.screens.molts import MoltsScreen
+from molting_agent.ui.screens.sessions import SessionsScreen
 
 
 def with_sessions() -> FakeAgent:

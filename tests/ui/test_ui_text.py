@@ -92,7 +92,7 @@ def test_foot_is_exactly_as_wide_as_its_line_and_keys_shrink() -> None:
     assert line.cell_length == 40
     assert line.plain.endswith("molt 3")
     assert "dislike" in foot_text.foot("", "", width=80, keys=True).plain
-    assert foot_text.foot("", "", width=20, keys=True).plain.split() == ["+", "-", "e", "y", "w"]
+    assert foot_text.foot("", "", width=20, keys=True).plain.split() == ["+", "-", "e", "r", "b", "y", "w"]
 
 
 def test_state_says_what_happened_to_a_reply() -> None:

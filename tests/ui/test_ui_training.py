@@ -7,7 +7,7 @@ from fake_agent import FakeAgent, FakeRetraining, progress_of, training_kind
 
 from distill.progress import write_progress
 from memory.home import Home
-from molting_agent.ui.confirm import Confirm
+from molting_agent.ui.screens.confirm import Confirm
 from molting_agent.ui.status import StatusLine
 
 

@@ -46,6 +46,39 @@ async def rollback(chat: "ChatScreen", _argument: str) -> None:
     chat.rollback()
 
 
+@command("ceremony", "[N]", summary="compare the molt that waits, or molt N, with the one it was judged against")
+async def ceremony(chat: "ChatScreen", argument: str) -> None:
+    """Old and new side by side; one is kept."""
+    number = int(argument) if argument.isdigit() else chat.molting.choice.waiting
+    if number:
+        chat.molting.choice.open(number)
+    else:
+        await chat.note("No molt waits to be chosen; /ceremony N compares molt N with the one it was judged against.")
+
+
+@command("pause", summary="pause a retraining, or let it go on")
+async def pause(chat: "ChatScreen", _argument: str) -> None:
+    """Hold the training child still."""
+    training = chat.molting.training
+    if not training.running:
+        await chat.note("No retraining is under way.")
+        return
+    training.toggle_pause()
+    chat.show_status()
+
+
+@command("diary", summary="what each molt changed, as it was measured")
+async def diary(chat: "ChatScreen", _argument: str) -> None:
+    """Show MOLTS.md."""
+    from distill.diary import NAME
+
+    path = chat.molting.home.root / NAME
+    try:
+        await chat.note(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        await chat.note("No molt was made here yet; /retrain makes one, and its entry stands in MOLTS.md.")
+
+
 @command("model", summary="which model he runs on, and which others this home knows")
 async def model(chat: "ChatScreen", _argument: str) -> None:
     """Name the base models."""

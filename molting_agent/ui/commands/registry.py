@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from molting_agent.ui.chat import ChatScreen
 
 Run = Callable[["ChatScreen", str], Awaitable[None]]
-MODULES = ("conversation", "memory", "molts", "app")
+MODULES = ("conversation", "talk", "memory", "molts", "app")
 _COMMANDS: dict[str, "Command"] = {}
 
 

@@ -1,4 +1,4 @@
-"""The Memory screen: search what he knows, read it with its place, forget it."""
+"""The Memory screen: search what he knows, read it with what stands around it, correct it, forget it."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,9 +14,10 @@ from textual.widgets.option_list import Option
 from memory.values import RecalledMemory
 from molting_agent.clean import clean, clean_line
 from molting_agent.ui.background import in_background
-from molting_agent.ui.confirm import Confirm
-from molting_agent.ui.panel_screen import PanelScreen
 from molting_agent.ui.receipts import receipt_line
+from molting_agent.ui.screens.confirm import Confirm
+from molting_agent.ui.screens.editor import Editor
+from molting_agent.ui.screens.panel import PanelScreen
 
 if TYPE_CHECKING:
     from memory.values import Receipt
@@ -35,11 +36,15 @@ class MemoryScreen(PanelScreen):
         Binding("down", "to_list", "To the list", id="memory.list", show=False),
         Binding("ctrl+d", "forget", "Forget the memory under the cursor", id="memory.forget", priority=True),
         Binding("delete", "forget", show=False),
+        Binding("ctrl+e", "edit", "Correct an entry of MEMORY.md or a note", id="memory.edit", priority=True),
+        Binding("ctrl+o", "source", "Show it where it stands", id="memory.source", priority=True),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.memories: list[RecalledMemory] = []
+        self.at_source = False
+        """The reader shows where the memory comes from, not the memory by itself."""
         self._asked = 0
         self._timer: Timer | None = None
 
@@ -51,7 +56,9 @@ class MemoryScreen(PanelScreen):
             yield OptionList(compact=True)
             with VerticalScroll(id="reader"):
                 yield Static(id="text", markup=False)
-        yield self.keys_line(("↓", "to the list"), ("Ctrl+D", "forget"), ("Esc", "back"))
+        yield self.keys_line(
+            ("↓", "list"), ("Ctrl+O", "source"), ("Ctrl+E", "edit"), ("Ctrl+D", "forget"), ("Esc", "back")
+        )
 
     def on_mount(self) -> None:
         self.search("")
@@ -107,8 +114,40 @@ class MemoryScreen(PanelScreen):
         return self.memories[index] if index is not None and index < len(self.memories) else None
 
     def _read(self) -> None:
-        memory = self.current
-        self.query_one("#text", Static).update(reader_text(memory) if memory else Content(""))
+        memory, agent = self.current, self.molting.agent
+        text = self.query_one("#text", Static)
+        text.update(reader_text(memory) if memory else Content(""))
+        if memory is None or agent is None or not self.at_source:
+            return
+
+        def arrived(around: str) -> None:
+            if self.is_mounted and self.at_source and self.current is memory:
+                text.update(Content(clean(around)))
+
+        in_background(self.app, lambda: _around(agent, memory), then=arrived, failed=self.say)
+
+    def action_source(self) -> None:
+        """Show the memory among the lines or turns around it, and back."""
+        self.at_source = not self.at_source
+        self._read()
+
+    def action_edit(self) -> None:
+        """Open the editor; what is saved stands in the memory's own file from then on."""
+        memory, agent = self.current, self.molting.agent
+        if memory is None or agent is None:
+            return
+        if memory.conversation:
+            self.say("This was said in a conversation; edit the reply there, or forget it here.")
+            return
+
+        def saved(text: str | None) -> None:
+            if text:
+                in_background(
+                    self.app, lambda: [agent.memory.correct(memory.id, text)], then=self._forgotten, failed=self.say
+                )
+
+        keys = "Ctrl+S saves it in its file    Esc leaves it"
+        self.app.push_screen(Editor(memory.text, f"What stands in {clean_line(memory.citation)}", keys), saved)
 
     def action_to_list(self) -> None:
         self.query_one(OptionList).focus()
@@ -140,6 +179,12 @@ class MemoryScreen(PanelScreen):
 
 def _forget(agent: "Agent", memory_id: str) -> "list[Receipt]":
     return list(agent.forget(memory_id))
+
+
+def _around(agent: "Agent", memory: RecalledMemory) -> str:
+    from molting_agent.source_text import source_text
+
+    return source_text(agent.memory, memory)
 
 
 def memory_line(memory: RecalledMemory, *, scored: bool) -> Content:

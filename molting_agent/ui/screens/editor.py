@@ -1,4 +1,4 @@
-"""The editor of a reply: what is saved here is how he should have said it."""
+"""An editor over the screen, for a reply, a memory or an identity file."""
 
 from typing import ClassVar
 
@@ -14,21 +14,28 @@ from molting_agent.clean import clean
 class Editor(ModalScreen[str]):
     """Gives the new text; "" when it was left or nothing was changed."""
 
-    BINDING_GROUP_TITLE = "Editing a reply"
+    BINDING_GROUP_TITLE = "Editing"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Save the reply as it should have been", id="editor.save", priority=True),
+        Binding("ctrl+s", "save", "Save what was edited", id="editor.save", priority=True),
         Binding("escape", "dismiss('')", "Leave it unchanged", id="editor.leave"),
     ]
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        title: str = "How should he have said it?",
+        keys: str = "Ctrl+S saves, he learns from it    Esc leaves it",
+    ) -> None:
         super().__init__()
         self.before = clean(text)
+        self.question = clean(title)
+        self.keys = keys
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -large"):
-            yield Static("How should he have said it?", classes="title", markup=False)
+            yield Static(self.question, classes="title", markup=False)
             yield TextArea(self.before, compact=True, highlight_cursor_line=False)
-            yield Static("Ctrl+S saves, he learns from it    Esc leaves it", classes="keys", markup=False)
+            yield Static(self.keys, classes="keys", markup=False)
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)

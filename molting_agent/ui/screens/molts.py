@@ -12,12 +12,14 @@ from textual.widgets.option_list import Option
 
 from molting_agent.clean import clean, clean_line
 from molting_agent.ui.background import in_background
-from molting_agent.ui.panel_screen import PanelScreen
 from molting_agent.ui.reply_text import ReplyText
+from molting_agent.ui.screens.panel import PanelScreen
+from molting_agent.ui.status_text import training_text
 
 if TYPE_CHECKING:
     from distill.registry import Molt
 
+WATCH_S = 1.0
 BASE_REPORT = (
     "## Molt 0: the base\n\nThe model as it was published, before he was put into it. It can always speak again."
 )
@@ -32,12 +34,18 @@ class MoltsScreen(PanelScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "promote", "Let this molt speak", id="molts.promote"),
         Binding("b", "rollback", "Back to the molt before", id="molts.rollback"),
+        Binding("c", "compare", "Compare it with the one it was judged against", id="molts.compare"),
+        Binding("n", "pin", "Pin the molt that speaks, or release it", id="molts.pin"),
         Binding("t", "retrain", "Retrain", id="molts.retrain"),
+        Binding("space", "hold", "Pause a retraining, or let it go on", id="molts.hold"),
+        Binding("x", "cancel", "Stop a retraining, with a checkpoint", id="molts.cancel"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.molts: list[Molt] = []
+        self.pinned = False
+        self.about = ""
 
     def compose(self) -> ComposeResult:
         yield self.title_line("Molts")
@@ -46,10 +54,23 @@ class MoltsScreen(PanelScreen):
             yield OptionList(compact=True)
             with VerticalScroll(id="reader"):
                 yield ReplyText()
-        yield self.keys_line(("p", "let it speak"), ("b", "roll back"), ("t", "retrain"), ("Esc", "back"))
+        yield self.keys_line(
+            ("p", "let it speak"),
+            ("b", "roll back"),
+            ("c", "compare"),
+            ("n", "pin"),
+            ("t", "retrain"),
+            ("Esc", "back"),
+        )
 
     def on_mount(self) -> None:
         self.load()
+        self.set_interval(WATCH_S, self.watch_training)
+
+    def watch_training(self) -> None:
+        """A retraining moves on while the person looks."""
+        if self.about:
+            self.show_training()
 
     def load(self) -> None:
         """Read the registry in the background."""
@@ -58,9 +79,14 @@ class MoltsScreen(PanelScreen):
             self.say("He is still waking up.")
             return
         base = agent.model.source_sha256 if agent.model else ""
-        in_background(self.app, lambda: agent.registry.list(base), then=self._arrived, failed=self.say)
 
-    def _arrived(self, molts: "list[Molt]") -> None:
+        def work() -> "tuple[list[Molt], bool]":
+            return agent.registry.list(base), agent.registry.is_pinned(base)
+
+        in_background(self.app, work, then=lambda found: self._arrived(*found), failed=self.say)
+
+    def _arrived(self, molts: "list[Molt]", pinned: bool) -> None:
+        self.pinned = pinned
         agent = self.molting.agent
         if not self.is_mounted or agent is None:
             return
@@ -75,7 +101,14 @@ class MoltsScreen(PanelScreen):
         numbers = [molt.number for molt in self.molts] + [0]
         listing.highlighted = numbers.index(speaking) if speaking in numbers else 0
         count = f"{len(molts)} {'molt' if len(molts) == 1 else 'molts'} of this base"
-        self.say(f"{f'molt {speaking}' if speaking else 'The base'} speaks; {count}")
+        speaks = f"{f'molt {speaking}' if speaking else 'The base'} speaks{', pinned' if pinned else ''}; {count}"
+        self.about = speaks
+        self.show_training()
+
+    def show_training(self) -> None:
+        """The line above the list: who speaks, and how far a retraining is."""
+        state = self.molting.training.state
+        self.say(self.about if state is None else f"{self.about}; {training_text(state)}")
 
     @property
     def current(self) -> int | None:
@@ -118,6 +151,33 @@ class MoltsScreen(PanelScreen):
     def action_rollback(self) -> None:
         self.dismiss(None)
         self.molting.chat.rollback()
+
+    def action_compare(self) -> None:
+        """The ceremony of the molt under the cursor."""
+        number = self.current
+        if number:
+            self.dismiss(None)
+            self.molting.choice.open(number)
+        else:
+            self.say("The base was not judged against another.")
+
+    def action_pin(self) -> None:
+        """Keep the molt that speaks whatever a retraining brings, or let it be replaced again."""
+        agent = self.molting.agent
+        if agent is None or agent.model is None:
+            return
+        base, wanted = agent.model.source_sha256, not self.pinned
+        in_background(
+            self.app, lambda: agent.registry.pin(base, wanted), then=lambda _number: self.load(), failed=self.say
+        )
+
+    def action_hold(self) -> None:
+        self.molting.training.toggle_pause()
+        self.show_training()
+
+    def action_cancel(self) -> None:
+        self.molting.training.cancel()
+        self.say("The retraining stops at its next step and keeps a checkpoint; t goes on from there.")
 
     async def action_retrain(self) -> None:
         self.dismiss(None)
