@@ -8,6 +8,7 @@ from textual import events
 
 from memory.pastes import pasted_ranges
 from molting_agent.config import Config
+from molting_agent.first_run import met
 from molting_agent.ui.attachments import attach, files_below, matching, mention_at
 from molting_agent.ui.clipboard import OSC52_LIMIT_BYTES, copy, system_command
 from molting_agent.ui.code_blocks import code_blocks
@@ -141,6 +142,7 @@ async def test_keys_are_remapped_by_name(home: Any, monkeypatch: pytest.MonkeyPa
     from molting_agent.ui.app import MoltingApp
     from molting_agent.ui.screens.help import HelpScreen
 
+    met(home)
     config = Config(keys={"app.help": "f9", "prompt.send": "ctrl+s", "app.memroy": "f8"})
     app = MoltingApp(home, config, make_agent=FakeAgent, retraining=training_kind())  # type: ignore[arg-type]
     async with app.run_test(size=(100, 30)) as pilot:
