@@ -24,8 +24,8 @@ class Stage:
         return self.app.chat
 
     async def until(self, condition: Callable[[], Any], what: str = "") -> None:
-        """Let the app work until the condition holds; fail after ten seconds."""
-        for _ in range(500):
+        """Let the app work until the condition holds; fail after half a minute."""
+        for _ in range(1500):
             if condition():
                 await self.pilot.pause()
                 return
