@@ -66,7 +66,7 @@ def build(
         "samples": [
             {"question": question, "champion": before, "candidate": after}
             for question, before, after in zip(
-                SAMPLE_QUESTIONS, champion.samples, chosen.samples or ["", ""], strict=True
+                SAMPLE_QUESTIONS, champion.samples, chosen.samples or [""] * len(SAMPLE_QUESTIONS), strict=True
             )
         ],
         "config": state.config.to_dict(),

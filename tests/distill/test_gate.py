@@ -41,7 +41,7 @@ def scores(bits: float = 1.5, **changes: object) -> Scores:
         mistakes=[0.1 * i for i in range(6)],
         canary_bits=[0.5, 1.0, 3.0],
         canary_said=[False] * 3,
-        samples=["a", "b"],
+        samples=["a", "b", "c"],
         parameters=10**8,
         bytes=10**8,
     )
