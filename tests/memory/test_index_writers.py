@@ -26,7 +26,7 @@ for step in range(3):
     memory.add(text)
     memory.fill_vectors()
     memory.keep_in_step()
-    assert any(found.text == text for found in memory.recall(text, k=8)), text
+    assert any(found.text == text for found in memory.recall(text, k=60, budget_tokens=4000)), text
 memory.close()
 """
 
