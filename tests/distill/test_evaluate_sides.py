@@ -26,7 +26,7 @@ from memory.transcripts.read import read_transcript
 from molting_agent.runtime.echo import EchoEngine
 from molting_agent.runtime.models import embedded_model
 
-CONFIG = load_config("", [*QUICK, "heldout_max=3"])
+CONFIG = load_config("", [*QUICK, "heldout_max=3", "facts_questions=4"])
 SHAPE = Shape(10, 10, 1, 4, 40)
 SHIPPED = Path(__file__).parent.parent.parent / "identity" / "molt-0001" / "adapter.gguf"
 
@@ -129,7 +129,7 @@ def test_command_examines_an_adapter_on_what_its_home_holds_out(
     taught_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # other tests may run beside it
-    code, out, _err = evaluate(taught_home, "--adapter", str(SHIPPED), "--json")
+    code, out, _err = evaluate(taught_home, "--adapter", str(SHIPPED), "--json", "--set", "facts_questions=4")
     assert code == 0
     values = json.loads(out)
     assert values["student"] == "adapter.gguf"
