@@ -182,7 +182,7 @@ def chosen(*questions: str) -> list[Fact]:
 def test_it_asks_as_the_app_does(home: Home, engine: EngineClient) -> None:
     facts = chosen("Which city do I live in?", "How old is Tomé?", "At what time do the backups run?")
     items = prepare(home.models_dir, facts)
-    assert [item.held for item in items] == [False, True, True]
+    assert [item.held for item in items] == [True, True, True]
     assert items[1].block.startswith("Notes from memory:\n- ")
     assert "- Tomé, the nephew, is seven" in items[1].block
     assert "Polvo" in items[0].system
@@ -196,7 +196,7 @@ def test_it_asks_as_the_app_does(home: Home, engine: EngineClient) -> None:
     assert "".join(s.text for s in segments[:prefix]).rstrip().endswith("user"), "all but the question is the prefix"
     assert items[1].block in segments[prefix].text
     found = score.to_dict()
-    assert (found["right"], found["held_by_recall"], found["files"]["USER.md"]) == (1.0, pytest.approx(2 / 3), 1.0)
+    assert (found["right"], found["held_by_recall"], found["files"]["USER.md"]) == (1.0, 1.0, 1.0)
     without = prepare(home.models_dir, facts, recall=False)
     assert [(item.block, item.held) for item in without] == [("", False)] * 3
 
