@@ -22,7 +22,7 @@ memory.sync()
 memory.ingest([Path(sys.argv[3])])
 memory.warm()
 for step in range(3):
-    text = f"Process {number} painted boat {number * 10 + step} green."
+    text = f"Process {number} painted boat {100 + number * 10 + step} green."
     memory.add(text)
     memory.fill_vectors()
     memory.keep_in_step()
@@ -45,7 +45,7 @@ def test_eight_processes_lose_nothing_and_one_index_holds_it_all(full_home: Home
     assert [child.returncode for child in children] == [0] * 8, errors
     lines = full_home.memory_file.read_text()
     expected = [
-        f"Process {number} painted boat {number * 10 + step} green." for number in range(8) for step in range(3)
+        f"Process {number} painted boat {100 + number * 10 + step} green." for number in range(8) for step in range(3)
     ]
     assert [line for line in expected if lines.count(line) != 1] == []
     memory = Memory(full_home)
