@@ -268,6 +268,7 @@ def test_stopped_after_an_arm_it_goes_on_with_the_next_by_the_exam_of_the_first(
         if result.arm == "base":
             raise Stopped
 
+    monkeypatch.setattr("distill.reporter.signal.signal", lambda *_handler: None)  # pytest keeps its own
     monkeypatch.setattr("distill.lab.run.train_student", train)
     monkeypatch.setattr("distill.lab.run.examine_sides", judge)
     settings = json.dumps([*QUICK, "reading_share=0", "epochs=1"])
