@@ -74,10 +74,18 @@ def excerpt(text: str, word: str) -> str:
     return ("…" if start else "") + line[start:end] + ("…" if end < len(line) else "")
 
 
+def _written_at(path: Path) -> int:
+    """Nanoseconds; names carry the second in which a conversation began, which two of them can share."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def questions(sessions_dir: Path, limit: int) -> list[str]:
-    """What the person asked in any conversation, newest first, each once."""
+    """What the person asked in any conversation, the conversation last written to first, each once."""
     found: dict[str, None] = {}
-    for path in sorted(sessions_dir.glob("*.jsonl"), reverse=True):
+    for path in sorted(sessions_dir.glob("*.jsonl"), key=_written_at, reverse=True):
         try:
             turns = read_transcript(path).turns
         except (MoltingError, OSError):
