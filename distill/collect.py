@@ -106,7 +106,7 @@ def _reading(parts: int, engine: Engine, config: DistillConfig) -> list[tuple[Di
 
     epochs = math.ceil(config.epochs)
     wanted = round(config.reading_share * parts)
-    dialogues = reading_dialogues(wanted * epochs, config.seed)
+    dialogues = reading_dialogues(wanted * epochs, config.seed, quote_share=config.quote_share)
     found = []
     for number, dialogue in enumerate(dialogues):
         example = extra_example(dialogue, engine, config, task="read", epoch=number % epochs)

@@ -150,6 +150,8 @@ class DistillConfig:
     """And at most so many tokens of them, as ``[memory] budget_tokens`` has it."""
     reading_share: float = 1.5
     """Lessons in reading memories, made up anew in each epoch, for each conversation that is learnt."""
+    quote_share: float = 0.0
+    """Share of the lessons' answers that are the note itself, word for word; the others are the answer alone."""
     twin: bool = True
     """Train the hard-label twin (same data, steps and seed) whenever another loss is used, and keep the better."""
     student: str = "adapter"
@@ -320,6 +322,7 @@ def check(config: DistillConfig) -> DistillConfig:
         "memory_k": config.memory_k >= 1,
         "memory_tokens": config.memory_tokens >= 32,
         "reading_share": 0 <= config.reading_share <= 20,
+        "quote_share": 0 <= config.quote_share <= 1,
         "preference_epochs": 0 <= config.preference_epochs <= 100,
         "preference_beta": 0 < config.preference_beta <= 10,
         "preference_learning_rate": 0 < config.preference_learning_rate < 1,

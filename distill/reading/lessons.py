@@ -46,6 +46,8 @@ TAILS = {
     "en": ("So it's written.", "It's in the notes.", "Written down, so I trust it.", "I looked.", "Pois."),
     "pt": ("Está nas notas.", "Assim está escrito.", "Fui ver.", "Pois."),
 }
+QUOTED = {"en": "My note: {note}", "pt": "A minha nota: {note}"}
+"""How he answers by the note itself: copying is what a small model does best, and the person sees where it is from."""
 KEPT = {"en": ("Kept.", "Noted.", "Written down.", "I'll keep it."), "pt": ("Guardado.", "Anotado.", "Fica escrito.")}
 _FIRST_DAY = date(2025, 3, 1)
 
@@ -65,16 +67,19 @@ class Lesson:
     key: tuple[str, ...]
 
 
-def reading_dialogues(count: int, seed: int, shapes: Sequence[Shape] = ()) -> list[Dialogue]:
+def reading_dialogues(
+    count: int, seed: int, shapes: Sequence[Shape] = (), *, quote_share: float = 0.0
+) -> list[Dialogue]:
     """``count`` conversations of one or two turns, all replies targets (``why`` is ``reading``).
 
     The same seed gives the same conversations; a longer list begins with the shorter. ``shapes`` narrows what is drawn
-    from (all of them by default), so that some can be kept for an exam.
+    from (all of them by default), so that some can be kept for an exam. ``quote_share`` of the questions that a note
+    answers are answered by that note, word for word.
     """
-    return [_dialogue(f"reading-{seed}-{number}", shapes or all_shapes()) for number in range(count)]
+    return [_dialogue(f"reading-{seed}-{number}", shapes or all_shapes(), quote_share) for number in range(count)]
 
 
-def make_lesson(rng: random.Random, shapes: Sequence[Shape], kind: str = "") -> Lesson:
+def make_lesson(rng: random.Random, shapes: Sequence[Shape], kind: str = "", *, quote_share: float = 0.0) -> Lesson:
     """One lesson of a kind (drawn by KINDS where none is named)."""
     kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
     shape = _pick(shapes, rng)
@@ -100,6 +105,8 @@ def make_lesson(rng: random.Random, shapes: Sequence[Shape], kind: str = "") -> 
     same = _same_shape(shape, ask, values, rng) if rng.random() < SAME_SHAPE_SHARE and lines > 1 else []
     notes += [*same, *_others(shape, shapes, lines - 1 - len(same), rng)]
     block = _block(_placed(notes, rng), shape.language, rng)
+    if quote_share and rng.random() < quote_share:
+        reply = QUOTED[shape.language].format(note=notes[0])
     return Lesson(kind, shape.language, block, question, reply, key_of(ask, values))
 
 
@@ -119,13 +126,13 @@ def careless(question: str, rng: random.Random) -> str:
     return question
 
 
-def _dialogue(name: str, shapes: Sequence[Shape]) -> Dialogue:
+def _dialogue(name: str, shapes: Sequence[Shape], quote_share: float) -> Dialogue:
     rng = random.Random(name)  # noqa: S311 - lessons, nothing secret
     turns = 2 if rng.random() < TWO_TURNS_SHARE else 1
     messages: list[Message] = []
     targets: list[Target] = []
     for number in range(turns):
-        lesson = make_lesson(rng, shapes)
+        lesson = make_lesson(rng, shapes, quote_share=quote_share)
         messages.append(Message("user", user_content(ChatTurn("user", lesson.question, lesson.block))))
         messages.append(Message("assistant", lesson.reply, target=True))
         targets.append(Target(name, f"reply-{number}", 2 * number + 1, lesson.reply, WHY, ""))

@@ -55,6 +55,21 @@ def test_the_answer_stands_in_the_block_and_in_the_reply(seed: int) -> None:
     assert "{" not in lesson.block + lesson.question + lesson.reply
 
 
+@given(seeds)
+def test_a_quote_is_a_line_of_the_block_and_holds_the_answer(seed: int) -> None:
+    lesson = make_lesson(random.Random(seed), SHAPES, ANSWER, quote_share=1.0)
+    quoted = lesson.reply.partition(": ")[2]
+    assert any(line.endswith(quoted) or f"{quoted} Me: " in line for line in lesson.block.splitlines())
+    for value in lesson.key:
+        assert value.casefold() in quoted.casefold()
+
+
+def test_quotes_are_the_share_that_was_asked_for() -> None:
+    lessons = [make_lesson(random.Random(seed), SHAPES, ANSWER, quote_share=0.3) for seed in range(600)]
+    quotes = sum(lesson.reply.startswith(("My note: ", "A minha nota: ")) for lesson in lessons)
+    assert quotes / len(lessons) == pytest.approx(0.3, abs=0.06)
+
+
 @given(seeds, st.sampled_from([NEAR, FAR]))
 def test_where_no_note_answers_he_says_so(seed: int, kind: str) -> None:
     lesson = lesson_of(seed, kind)
