@@ -1,6 +1,8 @@
 # The two commands of the README are `make chat` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two at once, a file each: most tests wait for a child process or use one core.
+IN_TWO := -n 2 --dist loadfile
 
 .PHONY: chat test test-slow check format docs clean
 
@@ -8,10 +10,10 @@ chat: .venv/.installed
 	$(BIN)/molt
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_TWO)
 
 test-slow: .venv/.installed
-	$(BIN)/python -m pytest -m "slow or not slow" --timeout 3600
+	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow" --timeout 3600
 
 check: .venv/.installed
 	$(BIN)/ruff check .
