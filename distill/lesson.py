@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill.config import DistillConfig
 from distill.processes import Processes, divided
+from distill.registry import Registry
 from distill.reporter import Reporter, Stopped
 from distill.state import RunState, StudentFolder
 from memory.errors import TrainingError
@@ -61,6 +62,10 @@ def learn(
     if config.threads:
         torch.set_num_threads(config.threads)
     learnt = Learnt(make_student(model.path, config, getattr(torch, lesson.precision)))
+    if state.start_molt:
+        from distill.students.go_on import go_on_from
+
+        go_on_from(learnt.student, Registry(home.molts_dir).get(state.start_molt).adapter)
     if not lesson.rows_learnt:
         _rows(learnt, lesson, model, home, reporter, processes, on_step)
     if state.pairs:

@@ -3,13 +3,14 @@
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from distill import diary, plan, report
+from distill.carriers import forgetful
 from distill.collect import Collected, collect
 from distill.config import DistillConfig
 from distill.evaluate.exam import exam_of
@@ -17,7 +18,15 @@ from distill.examination import ScoreFile, Scores, items_of
 from distill.extras import older
 from distill.forget import is_marked, unmark
 from distill.judgement import CHAMPION, conclude
-from distill.manifest import ADAPTER_NAME, SCHEMA, WHOLE_NAME, describe_files, read_manifest, write_manifest
+from distill.manifest import (
+    ADAPTER_NAME,
+    SCHEMA,
+    WHOLE_NAME,
+    describe_files,
+    read_manifest,
+    target_ids,
+    write_manifest,
+)
 from distill.pair_lessons import PairLesson, pair_cost_tokens, pair_lessons, too_few_pairs
 from distill.processes import ALONE, Processes
 from distill.registry import Registry
@@ -67,6 +76,7 @@ class Run:
         short = too_few_pairs(len(pairs), config)
         if short:
             pairs = judged_pairs = []
+        start_molt = self._start(config)
         learnt = learnt_keys(self.registry, self.base_sha256)
         kept = older(collected.examples, learnt, config.older_share)
         if fewer := len(collected.examples) - len(kept):
@@ -108,12 +118,27 @@ class Run:
             rows=tuple(rows),
             plan=made.to_dict(),
             minutes=minutes,
+            start_molt=start_molt,
             pairs=tuple(pairs),
             heldout_pairs=tuple(judged_pairs),
         )
         words = zip([*collected.examples, *collected.extras], [*collected.parts, *collected.extra_parts], strict=True)
         self._words = {id(example): dialogue for example, dialogue in words}
         return made, state
+
+    def _start(self, config: DistillConfig) -> int:
+        """The molt to go on from, 0 for none. Errors: TrainingError where it may not be learnt on."""
+        if config.start == "base":
+            return 0
+        champion = self.registry.champion(self.base_sha256)
+        if champion is None or champion.whole:
+            raise TrainingError("there is no molt with an adapter to go on from: --set start=base")
+        if champion.number in forgetful(self.home.molts_dir):
+            raise TrainingError(
+                f"molt {champion.number} learnt what was forgotten since, and what goes on from it would keep it: "
+                "--set start=base"
+            )
+        return champion.number
 
     @staticmethod
     def _pairs(
@@ -289,7 +314,8 @@ class Run:
         names = sorted(
             str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"
         )
-        write_manifest(folder, manifest_of(state, built, folder, names))
+        parent = read_manifest(self.registry.folder(state.start_molt)) if state.start_molt else {}
+        write_manifest(folder, manifest_of(state, built, folder, names, parent))
         fsync_folder(folder)
         folder.rename(self.registry.folder(state.molt))
         fsync_folder(self.home.molts_dir)
@@ -303,8 +329,16 @@ class Run:
         return speaks
 
 
-def manifest_of(state: RunState, built: dict[str, Any], folder: Path, names: list[str]) -> dict[str, Any]:
-    """What the molt was made from and with; ``created_at`` is the start of its run and tells runs apart."""
+def manifest_of(
+    state: RunState, built: dict[str, Any], folder: Path, names: list[str], parent: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the molt was made from and with; ``created_at`` is the start of its run and tells runs apart.
+
+    What it went on from (``parent``, a manifest, or empty) it has learnt too.
+    """
+    own = [{"conversation": t.key[0], "message": t.key[1], "sha256": t.key[2], "why": t.why} for t in state.targets]
+    known = target_ids({"targets": own})
+    before = [entry for entry in parent.get("targets", ()) if not target_ids({"targets": [entry]}) <= known]
     return {
         "schema": SCHEMA,
         "molt": state.molt,
@@ -316,9 +350,8 @@ def manifest_of(state: RunState, built: dict[str, Any], folder: Path, names: lis
         "verdict": built["verdict"]["verdict"],
         "champion": built["champion"],
         "config": state.config.to_dict(),
-        "targets": [
-            {"conversation": t.key[0], "message": t.key[1], "sha256": t.key[2], "why": t.why} for t in state.targets
-        ],
+        "start": state.start_molt,
+        "targets": [*before, *own],
         "heldout": [dialogue.conversation for dialogue in state.heldout],
         "files": describe_files(folder, names),
     }

@@ -26,6 +26,8 @@ SCHEMA = 4
 class RunState:
     """What was decided before training. ``prefixes`` are the token ids of the full identity and of the short prompt.
 
+    ``start_molt`` is the molt whose adapter the student begins with; 0: a fresh one.
+
     ``pairs`` are learnt after the replies; () where preferences are not, or too few.
 
     ``signal_keys`` and ``anchor_keys`` name for each example the signals of its replies in the store; () where none.
@@ -44,6 +46,7 @@ class RunState:
     signal_keys: tuple[tuple[str, ...], ...] = ()
     anchor_keys: tuple[tuple[str, ...], ...] = ()
     scored: Mapping[str, Any] = field(default_factory=dict)
+    start_molt: int = 0
     pairs: tuple[PairLesson, ...] = ()
     heldout_pairs: tuple[PairLesson, ...] = ()
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from distill.carriers import Carrier, carriers
+from distill.carriers import Carrier, carriers, mark_forgetful
 from distill.forget import forget_all
 from memory.api import Memory
 from memory.home import Home
@@ -37,7 +37,9 @@ def forget(
         return Farewell(gone)
     forget_all(home, gone)
     prefix_cache.forget(home.cache_dir)
-    return Farewell(gone, tuple(carriers(home, gone.conversations)))
+    found = tuple(carriers(home, gone.conversations))
+    mark_forgetful(home, (molt.number for molt in found))
+    return Farewell(gone, found)
 
 
 def carrier_line(carrier: Carrier) -> str:

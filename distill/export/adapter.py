@@ -83,3 +83,9 @@ def permute(weight_OI: torch.Tensor, heads: int) -> torch.Tensor:
     """Rows from transformers' order (rotary halves one after the other) to llama.cpp's (interleaved pairs)."""
     rows, columns = weight_OI.shape
     return weight_OI.reshape(heads, 2, rows // heads // 2, columns).transpose(1, 2).reshape(rows, columns)
+
+
+def unpermute(weight_OI: torch.Tensor, heads: int) -> torch.Tensor:
+    """The way back from llama.cpp's order of rows to transformers'."""
+    rows, columns = weight_OI.shape
+    return weight_OI.reshape(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
