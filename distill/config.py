@@ -75,7 +75,7 @@ class DistillConfig:
     reply_repeats: int = 1
     """In how many places the same words may be a target; further ones are context."""
     min_new: int = 2
-    """New replies to learn from that a retraining needs."""
+    """New replies to learn from that a retraining needs; 0: what is known already may be learnt again."""
     bootstrap: int = 4000
     """Resamplings of the paired bootstrap."""
     general_questions: int = 360
@@ -290,7 +290,7 @@ def check(config: DistillConfig) -> DistillConfig:
         "min_reply_words": config.min_reply_words >= 0,
         "near_copy_jaccard": 0.3 <= config.near_copy_jaccard <= 1,
         "reply_repeats": config.reply_repeats >= 1,
-        "min_new": config.min_new >= 1,
+        "min_new": config.min_new >= 0,
         "bootstrap": config.bootstrap >= 100,
         "general_questions": config.general_questions >= 0,
         "facts_questions": config.facts_questions >= 0,

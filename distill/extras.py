@@ -127,3 +127,10 @@ def extra_example(dialogue: Dialogue, engine: Engine, config: DistillConfig, *, 
 def _share(text: str) -> float:
     """A number in [0, 1) of a text, another than ``hash_share`` gives: the sides are drawn by that one."""
     return int(hashlib.sha256(f"share {text}".encode()).hexdigest()[:8], 16) / HASH_SPAN
+
+
+def fewer_lessons(extras: Sequence[Example], share: float) -> list[Example]:
+    """The extras with the first ``share`` of the lessons in reading: so many as of the conversations are learnt."""
+    reading = [example for example in extras if example.task == "read"]
+    kept = {id(example) for example in reading[: round(share * len(reading))]}
+    return [example for example in extras if example.task != "read" or id(example) in kept]

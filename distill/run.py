@@ -15,7 +15,7 @@ from distill.collect import Collected, collect
 from distill.config import DistillConfig
 from distill.evaluate.exam import exam_of
 from distill.examination import ScoreFile, Scores, items_of
-from distill.extras import older
+from distill.extras import fewer_lessons, older
 from distill.forget import is_marked, unmark
 from distill.judgement import CHAMPION, conclude
 from distill.manifest import (
@@ -95,7 +95,7 @@ class Run:
             judge_s=(1 + students) * items * speed.judge_s_an_item,
             left_out=collected.left_out,
             minutes_given=minutes,
-            extras=collected.extras,
+            extras=fewer_lessons(collected.extras, len(kept) / max(1, len(collected.examples))),
             students=students,
         )
         made = replace(made, pairs=len(pairs), notes=(short,) if short else ())

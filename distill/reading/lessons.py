@@ -25,7 +25,7 @@ from molting_agent.runtime.template import Message
 
 WHY = "reading"
 ANSWER, NEAR, FAR, GENERAL = "answer", "near", "far", "general"
-KINDS = {ANSWER: 0.66, NEAR: 0.14, FAR: 0.07, GENERAL: 0.13}
+KINDS = {ANSWER: 0.62, NEAR: 0.13, FAR: 0.12, GENERAL: 0.13}
 """``answer``: a note holds it. ``near``: a note about the same thing does not. ``far``: no note is about it. The last:
 a question that needs none. Of recalls over real notes about one in ten misses."""
 PORTUGUESE_SHARE = 0.2
@@ -38,8 +38,12 @@ SAME_SHAPE_SHARE = 0.3
 EXCHANGE_SHARE = 0.12
 """Of all notes, how many were said in a conversation instead of kept in MEMORY.md."""
 TWO_TURNS_SHARE = 0.12
-EMPTY_SHARE = 0.35
+EMPTY_SHARE = 0.45
 """Of lessons without a fitting note, how many show none at all."""
+TWO_THOUGHTS_SHARE = 0.3
+"""Of notes that answer, how many say a second thing in the same line."""
+WHOLE_CHARS, ASKED_CHARS = 200, 100
+"""A longer line could be shown cut; so could what a person said, where his own words follow."""
 CARELESS_SHARE, OPENING_SHARE, TAIL_SHARE = 0.3, 0.12, 0.08
 OPENINGS = ("remind me: ", "quick one: ", "one more: ", "sorry, ", "hey, ", "do you know: ")
 TAILS = {
@@ -102,6 +106,11 @@ def make_lesson(rng: random.Random, shapes: Sequence[Shape], kind: str = "", *, 
         reply = _unknown("", shape, rng)
         return Lesson(kind, shape.language, _block(notes, shape.language, rng), question, reply, ())
     notes = [fill(rng.choice(shape.notes), values, shape.language)]
+    if rng.random() < TWO_THOUGHTS_SHARE:
+        thoughts = [notes[0], *_others(shape, shapes, 1, rng)]
+        rng.shuffle(thoughts)
+        joined = " ".join(thoughts)
+        notes = [joined] if len(joined) <= WHOLE_CHARS else notes
     same = _same_shape(shape, ask, values, rng) if rng.random() < SAME_SHAPE_SHARE and lines > 1 else []
     notes += [*same, *_others(shape, shapes, lines - 1 - len(same), rng)]
     block = _block(_placed(notes, rng), shape.language, rng)
@@ -205,6 +214,7 @@ def _memory(note: str, language: str, rng: random.Random) -> RecalledMemory:
     """A note as recall hands it out: an entry of MEMORY.md, or an exchange with its day."""
     if rng.random() < EXCHANGE_SHARE:
         day = (_FIRST_DAY + timedelta(days=rng.randrange(400))).isoformat()
-        text = f"My human: {note}" if rng.random() < 0.5 else f"My human: {note}\nMe: {rng.choice(KEPT[language])}"
+        is_alone = rng.random() < 0.5 or len(note) > ASKED_CHARS
+        text = f"My human: {note}" if is_alone else f"My human: {note}\nMe: {rng.choice(KEPT[language])}"
         return RecalledMemory("", text, "", "", 0.0, {}, "owner", "normal", "", message_id="m", timestamp=day)
     return RecalledMemory("", note, "", "", 0.0, {}, "owner", "normal", "MEMORY.md")
