@@ -158,7 +158,7 @@ class DistillConfig:
     """What is trained: ``adapter`` (LoRA on the base) or ``whole`` (all weights, for small models; a whole GGUF comes
     out, and the optimizer holds two numbers more for each weight)."""
     start: str = "base"
-    """Where an adapter begins: ``base`` (fresh), or ``champion``: the molt that speaks now learns on, in few steps."""
+    """Where an adapter begins: ``base`` (fresh), ``champion`` or a molt by its number: it learns on, in few steps."""
     keep_layers: int = 0
     """Cut the student to so many of the base's layers, evenly spaced, first and last kept (DistilBERT); 0 keeps all."""
     checkpoint: str = ""
@@ -331,7 +331,8 @@ def check(config: DistillConfig) -> DistillConfig:
         "preference_sft_weight": config.preference_sft_weight >= 0,
         "preference_min_pairs": config.preference_min_pairs >= 1,
         "student": config.student in ("adapter", "whole"),
-        "start": config.start == "base" or (config.start == "champion" and config.student == "adapter"),
+        "start": config.start == "base"
+        or (config.student == "adapter" and (config.start == "champion" or config.start.isdecimal())),
         "keep_layers": config.keep_layers == 0 or config.keep_layers >= 2,
         "quantization": config.quantization in ("none", "nf4"),
         "optimizer": config.optimizer in ("adamw", "paged_adamw_8bit"),

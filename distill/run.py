@@ -29,7 +29,7 @@ from distill.manifest import (
 )
 from distill.pair_lessons import PairLesson, pair_cost_tokens, pair_lessons, too_few_pairs
 from distill.processes import ALONE, Processes
-from distill.registry import Registry
+from distill.registry import Molt, Registry
 from distill.reporter import Reporter
 from distill.running import as_model, running
 from distill.school import train_student
@@ -130,15 +130,18 @@ class Run:
         """The molt to go on from, 0 for none. Errors: TrainingError where it may not be learnt on."""
         if config.start == "base":
             return 0
-        champion = self.registry.champion(self.base_sha256)
-        if champion is None or champion.whole:
+        if config.start.isdecimal():
+            molt: Molt | None = self.registry.get(int(config.start))
+        else:
+            molt = self.registry.champion(self.base_sha256)
+        if molt is None or molt.whole or molt.base_sha256 != self.base_sha256:
             raise TrainingError("there is no molt with an adapter to go on from: --set start=base")
-        if champion.number in forgetful(self.home.molts_dir):
+        if molt.number in forgetful(self.home.molts_dir):
             raise TrainingError(
-                f"molt {champion.number} learnt what was forgotten since, and what goes on from it would keep it: "
+                f"molt {molt.number} learnt what was forgotten since, and what goes on from it would keep it: "
                 "--set start=base"
             )
-        return champion.number
+        return molt.number
 
     @staticmethod
     def _pairs(

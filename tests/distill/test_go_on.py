@@ -50,6 +50,8 @@ def test_another_rank_says_which_settings_fit(made: TinyMolt) -> None:
 def test_only_an_adapter_can_go_on() -> None:
     with pytest.raises(UsageError, match="start"):
         load_config("sft", ["start=champion", "student=whole"])
+    with pytest.raises(UsageError, match="start"):
+        load_config("sft", ["start=-1"])
 
 
 def test_what_was_forgotten_is_not_learnt_on(taught_home: Home) -> None:
@@ -59,6 +61,13 @@ def test_what_was_forgotten_is_not_learnt_on(taught_home: Home) -> None:
         run.plan(config, None)
     run.registry.promote(1, run.base_sha256)
     assert run.plan(config, None)[1].start_molt == 1
+    run.registry.rollback(run.base_sha256)
+    assert run.registry.champion(run.base_sha256) is None
+    by_number = load_config("sft", ["start=1"])
+    assert run.plan(by_number, None)[1].start_molt == 1
+    with pytest.raises(MoltError, match="7"):
+        run.plan(load_config("sft", ["start=7"]), None)
+    run.registry.promote(1, run.base_sha256)
     mark_forgetful(taught_home, [1])
     with pytest.raises(TrainingError, match="forgotten since"):
         run.plan(config, None)
