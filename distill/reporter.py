@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +23,12 @@ class Stopped(Exception):  # noqa: N818 - a request, not a failure
 class Reporter:
     """Progress of one run, in memory alone when ``training_dir`` is None.
 
-    SIGTERM and SIGINT set ``stopping``, which the run heeds at its next step.
+    SIGTERM and SIGINT set ``stop``, which the run heeds at its next step.
     """
 
     def __init__(self, training_dir: Path | None) -> None:
         self.training_dir = training_dir
-        self.stopping = False
+        self.stop = threading.Event()
         now = time.time()
         self.progress = Progress(pid=os.getpid(), state="collecting", started_at=now, updated_at=now)
         self._written_at = 0.0
@@ -35,7 +36,12 @@ class Reporter:
             signal.signal(number, self._stop)
 
     def _stop(self, _number: int, _frame: Any) -> None:
-        self.stopping = True
+        self.stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self.stop.is_set()
 
     def check(self) -> None:
         """Raise Stopped if the run was asked to stop."""

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from distill import diary, plan, report
 from distill.carriers import forgetful
 from distill.collect import Collected, collect
 from distill.config import DistillConfig
+from distill.dialogue import Dialogue
 from distill.evaluate.exam import exam_of
 from distill.examination import ScoreFile, Scores, items_of
 from distill.extras import fewer_lessons, older
@@ -50,6 +51,15 @@ class TooLittle(TrainingError):  # noqa: N818 - an outcome with its own exit cod
     """Not enough new replies to learn from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, the state it decided, and the state's examples in words, one for one (a teacher scores words)."""
+
+    plan: plan.Plan
+    state: RunState
+    dialogues: list[Dialogue]
+
+
 class Run:
     """One retraining of a home. The caller holds the home's training lock."""
 
@@ -68,6 +78,11 @@ class Run:
 
     def plan(self, config: DistillConfig, minutes: float | None) -> tuple[plan.Plan, RunState]:
         """Decide what to train on, and how long; nothing is written. Errors: TrainingError."""
+        planned = self.planned(config, minutes)
+        return planned.plan, planned.state
+
+    def planned(self, config: DistillConfig, minutes: float | None) -> Planned:
+        """``plan`` with what ``scored`` needs to go on from it."""
         self.reporter.phase("collecting", "reading conversations")
         with EngineClient(self.model, home=self.home, context_tokens=JUDGE_CONTEXT_TOKENS) as engine:
             collected = collect(self.home, engine, config)
@@ -122,9 +137,9 @@ class Run:
             pairs=tuple(pairs),
             heldout_pairs=tuple(judged_pairs),
         )
-        words = zip([*collected.examples, *collected.extras], [*collected.parts, *collected.extra_parts], strict=True)
-        self._words = {id(example): dialogue for example, dialogue in words}
-        return made, state
+        examples, dialogues = [*collected.examples, *collected.extras], [*collected.parts, *collected.extra_parts]
+        words = {id(example): dialogue for example, dialogue in zip(examples, dialogues, strict=True)}
+        return Planned(made, state, [words[id(example)] for example in used])
 
     def _start(self, config: DistillConfig) -> int:
         """The molt to go on from, 0 for none. Errors: TrainingError where it may not be learnt on."""
@@ -159,24 +174,21 @@ class Run:
         Errors: TooLittle, which says how much is missing; TrainingError where the teacher cannot score.
         """
         unmark(self.home.training_dir)
-        state = self.prepare(config, minutes)
+        planned = self.planned(config, minutes)
+        if planned.plan.missing:
+            raise TooLittle(plan.too_little(planned.plan))
+        state = self.scored(planned)
         self.folder.save(state)
         return state
 
-    def prepare(self, config: DistillConfig, minutes: float | None, *, needs_new: bool = True) -> RunState:
-        """The plan with its teacher's signals in the store; not written down. Errors: as ``begin``.
+    def scored(self, planned: Planned) -> RunState:
+        """The state with its teacher's signals in the store; not written down. Errors: TrainingError."""
+        state = planned.state
+        if not (state.config.teacher or state.config.anchor_weight):
+            return state
+        from distill.signals.examples import score_run
 
-        Without ``needs_new`` what a molt has learnt already is enough (an experiment learns it anew).
-        """
-        made, state = self.plan(config, minutes)
-        if made.missing and needs_new:
-            raise TooLittle(plan.too_little(made))
-        if config.teacher or config.anchor_weight:
-            from distill.signals.examples import score_run
-
-            dialogues = [self._words[id(example)] for example in state.examples]
-            state = score_run(state, dialogues, self.home, self.model, self.reporter)
-        return state
+        return score_run(state, planned.dialogues, self.home, self.model, self.reporter)
 
     def resume(self) -> RunState:
         """The interrupted run. Errors: TrainingError when there is none or the base has changed since."""

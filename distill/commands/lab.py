@@ -136,7 +136,7 @@ def _run(home: Home, name: str, quick: bool, plan_only: bool, fresh: bool, model
             raise TrainingError("a training is under way in this home already; watch it: molt retrain")
         lab_run = Lab(home, experiment, Reporter(None), model_name=model)
         if fresh and not plan_only:
-            remove(lab_run.folder.path)
+            remove(home, experiment)
         estimate = lab_run.estimate()
         click.echo(estimate.text, err=True)
         if plan_only:

@@ -7,17 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distill.purify.protocol import METHODS
 from memory.errors import UsageError
 
 FOLDER = Path(__file__).parent / "experiments"
 SIZES = ("full", "quick")
+COMMONSENSE = "commonsenseqa"
+"""Data that no home has and that is not shipped: its folder is given with --data."""
+GPT3 = "gpt3"
+"""The teacher whose rationales come with CommonsenseQA."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way to train: a recipe with settings. ``x`` places it on the axis of a learning curve, None elsewhere.
+    """One way to train: a recipe with settings. ``x`` places it on the axis of a curve, None elsewhere; ``series`` says
+    on which, "" on every one.
 
-    ``needs`` names ``[teachers]`` tables of config.toml without which it is left out.
+    ``needs`` names ``[teachers]`` tables of config.toml without which it is left out. ``taught`` are those of them
+    whose answers to the questions of ``[teach]`` it learns beside the logs: all of them, or the one a question that
+    the method ``purify`` (of ``distill/purify``) chooses or has merged.
     """
 
     name: str
@@ -26,6 +34,17 @@ class Arm:
     settings: tuple[str, ...]
     x: float | None = None
     needs: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
+    purify: str = ""
+    series: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What teachers are asked, once for all arms: so many ``questions`` of the logs; ``merge`` merges what they say."""
+
+    questions: int
+    merge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +65,9 @@ class Condition:
 class Experiment:
     """``settings`` hold for every arm, before its own; ``digest`` is of the file and the size it was read for.
 
-    ``steps``: every arm trains this many rows, the first of its schedule; 0: each as many as it has.
+    ``steps``: every arm trains this many rows, the first of its schedule; 0: each as many as it has. ``data`` is
+    ``commonsenseqa`` where not the home's conversations are learnt but those questions, and ``judged`` how many of them
+    are asked afterwards.
     """
 
     name: str
@@ -60,6 +81,14 @@ class Experiment:
     rule: tuple[Condition, ...]
     digest: str
     steps: int = 0
+    teach: Teaching | None = None
+    data: str = ""
+    judged: int = 0
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All whose answers some arm learns, each once."""
+        return tuple(dict.fromkeys(name for arm in self.arms for name in arm.taught))
 
     def settings_of(self, arm: Arm, seed: int) -> list[str]:
         """``--set`` values of one training, the later ones before the earlier."""
@@ -102,6 +131,9 @@ def _experiment(name: str, values: Mapping[str, Any], size: str, digest: str) ->
         of = quick.get("of", {})
         arms = [replace(arm, settings=_texts(of.get(arm.name, arm.settings))) for arm in arms]
         values = {**values, "steps": quick.get("steps", values.get("steps", 0))}
+        values["judged"] = quick.get("judged", values.get("judged", 0))
+        if "questions" in quick:
+            values = {**values, "teach": {**values["teach"], "questions": quick["questions"]}}
         seeds, settings = quick.get("seeds", seeds), (*settings, *_texts(quick.get("settings", ())))
     known = {arm.name for arm in arms}
     if len(known) != len(arms) or "base" in known:
@@ -121,6 +153,10 @@ def _experiment(name: str, values: Mapping[str, Any], size: str, digest: str) ->
     rule = [condition for condition in rule if {condition.arm, condition.against} <= known | {"base"}]
     if not (arms and seeds and measures and rule):
         raise ValueError("it needs at least one arm, one seed, one measure and one condition")
+    teach = Teaching(**values["teach"]) if "teach" in values else None
+    if values.get("data", COMMONSENSE) != COMMONSENSE or ("data" in values and not (teach and values.get("judged"))):
+        raise ValueError(f"data is {COMMONSENSE} or not there; it needs judged, and questions in [teach]")
+    _check_teaching(arms, teach)
     return Experiment(
         name,
         values["hypothesis"],
@@ -133,19 +169,36 @@ def _experiment(name: str, values: Mapping[str, Any], size: str, digest: str) ->
         tuple(rule),
         digest,
         int(values.get("steps", 0)),
+        teach,
+        values.get("data", ""),
+        int(values.get("judged", 0)),
     )
+
+
+def _check_teaching(arms: Sequence[Arm], teach: Teaching | None) -> None:
+    """Errors: ValueError where what an arm is taught cannot be collected."""
+    for arm in arms:
+        if arm.taught and (teach is None or teach.questions < 1):
+            raise ValueError(f"the arm {arm.name} is taught: say in [teach] how many questions are asked")
+        if arm.purify and (arm.purify not in METHODS or len(arm.taught) < 2):
+            raise ValueError(f"the arm {arm.name} purifies two teachers or more, by one of {', '.join(METHODS)}")
+        if arm.purify == "aggregate" and not (teach and teach.merge):
+            raise ValueError(f"the arm {arm.name} needs merge in [teach]: the teacher who merges")
 
 
 def _arm(values: Mapping[str, Any]) -> Arm:
     x = values.get("x")
-    settings = _texts(values.get("settings", ()))
+    taught = _texts(values.get("taught", ()))
     return Arm(
         values["name"],
         values["says"],
         values["recipe"],
-        settings,
+        _texts(values.get("settings", ())),
         None if x is None else float(x),
-        _texts(values.get("needs", ())),
+        tuple(dict.fromkeys((*_texts(values.get("needs", ())), *(name for name in taught if name != GPT3)))),
+        taught,
+        values.get("purify", ""),
+        values.get("series", ""),
     )
 
 

@@ -58,6 +58,7 @@ MEASURES: Mapping[str, Measure] = {
     "passes": _mean("style: replies that pass for the teacher's, %", _passes, digits=0),
     "wavering": _mean("style: distance of a reply from the arm's usual one, %", _wavering, more_is_better=False),
     "general": _mean("general questions, probability of the right answer, %", lambda s: s.general),
+    "accuracy": _mean("questions answered right, %", lambda s: [float(right) for right in s.general_right]),
     "facts": _mean("facts with recall, right, %", lambda s: s.facts),
     "facts_alone": _mean("facts without recall, right, %", lambda s: s.facts_alone),
     "chrf": _mean("chrF against the logged replies", lambda s: s.chrf, scale=1),

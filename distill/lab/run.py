@@ -3,15 +3,15 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from distill.config import DistillConfig, load_config
 from distill.examination import Scores, items_of
 from distill.lab.experiment import Arm, Experiment
 from distill.lab.folder import LabFolder, Result
+from distill.lab.teaching import asking_s, is_ready, questions, remove_sets, set_name, teach
 from distill.plan import FIXED_S, minutes
 from distill.reporter import Reporter
-from distill.run import Run
+from distill.run import Planned, Run
 from distill.running import as_model
 from distill.school import train_student
 from distill.sides import Side, examine_sides
@@ -26,18 +26,21 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """How long what is left of an experiment takes: trainings, their seconds, and those of judging."""
+    """How long what is left of an experiment takes: trainings, their seconds, those of judging and of teachers."""
 
     trainings: int
     train_s: float
     judge_s: float
     measured: bool
+    ask_s: float = 0.0
 
     @property
     def text(self) -> str:
-        whole = minutes(self.train_s + self.judge_s)
+        whole = minutes(self.ask_s + self.train_s + self.judge_s)
         guess = "" if self.measured else ", guessed: nothing was trained in this home yet"
         parts = f"{minutes(self.train_s)} of training, {minutes(self.judge_s)} of judging"
+        if self.ask_s:
+            parts = f"{minutes(self.ask_s)} of asking teachers, {parts}"
         return f"{self.trainings} trainings left, about {whole} in all ({parts}{guess})."
 
 
@@ -56,13 +59,23 @@ class Lab:
         self.arms = [arm for arm in experiment.arms if arm.name not in left_out(experiment, home)]
         self.folder = LabFolder(home, experiment)
         self.run = Run(home, reporter, model_name=model_name)
+        self._model_name = model_name
+        self._planned: dict[tuple[str, int], Planned] = {}
 
     def config(self, arm: Arm, seed: int) -> DistillConfig:
-        """An arm's settings. Its twin is another arm: none is trained beside it. Errors: UsageError."""
-        return replace(load_config(arm.recipe, self.experiment.settings_of(arm, seed)), twin=False)
+        """An arm's settings. Its twin is another arm: none is trained beside it. Errors: UsageError.
+
+        What teachers say is among them once it is there: before that an arm is planned by its logs alone.
+        """
+        config = load_config(arm.recipe, self.experiment.settings_of(arm, seed))
+        taught = set_name(self.experiment, arm) if arm.taught and is_ready(self.home, self.experiment, arm) else ""
+        return replace(config, twin=False, taught=taught or config.taught)
 
     def estimate(self) -> Estimated:
-        """What is left to do, by the plan of each arm and the speed that was measured in this home."""
+        """What is left to do, by the plan of each arm and the speed that was measured in this home.
+
+        The plans are kept for the trainings, so that nothing is collected twice.
+        """
         done = {(result.arm, result.seed) for result in self.folder.read()}
         speed = read_speed(self.home.training_dir, self.run.base_sha256)
         train_s = judge_s = 0.0
@@ -71,16 +84,30 @@ class Lab:
             left = [seed for seed in self.experiment.seeds if (arm.name, seed) not in done]
             if not left:
                 continue
-            made, state = self.run.plan(self.config(arm, left[0]), None)
+            planned = self._plan(arm, left[0])
+            made, state = planned.plan, planned.state
             trainings += len(left)
             share = self._rows(state, arm) / len(state.rows) if state.rows else 0.0
             train_s += len(left) * (share * made.train_s + FIXED_S)
             judge_s += len(left) * items_of(state.exam, state.config) * speed.judge_s_an_item
-        return Estimated(trainings, train_s, judge_s, speed.measured)
+        return Estimated(trainings, train_s, judge_s, speed.measured, self._ask_s())
+
+    def _ask_s(self) -> float:
+        if all(is_ready(self.home, self.experiment, arm) for arm in self.arms):
+            return 0.0
+        return asking_s(self.home, self.experiment, questions(self.home, self.experiment))
+
+    def _plan(self, arm: Arm, seed: int) -> Planned:
+        """Made once, and kept where what the arm learns is all there."""
+        planned = self._planned.get((arm.name, seed)) or self.run.planned(self.config(arm, seed), None)
+        if is_ready(self.home, self.experiment, arm):
+            self._planned[arm.name, seed] = planned
+        return planned
 
     def go(self, on_result: Callable[[Result], None] = lambda _result: None) -> list[Result]:
         """Train and judge what is missing; all results. Errors: Stopped, TrainingError, UsageError."""
         self.folder.open(self.experiment)
+        teach(self.home, self.experiment, self.arms, self.reporter, self._model_name)
         done = {(result.arm, result.seed) for result in self.folder.read()}
         for seed, arm in self._order():
             if (arm.name, seed) not in done:
@@ -108,7 +135,8 @@ class Lab:
         if folder.exists:
             state = folder.load()
         else:
-            state = self.run.prepare(config, None, needs_new=False)
+            state = self.run.scored(self._plan(arm, seed))
+            del self._planned[arm.name, seed]
             state = replace(state, rows=state.rows[: self._rows(state, arm)])
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             folder.save(state)
@@ -165,6 +193,7 @@ def _row_tokens(state: RunState) -> int:
     return sum(state.row_tokens(row) for row in state.rows)
 
 
-def remove(path: Path) -> None:
-    """Forget what an experiment measured."""
-    shutil.rmtree(path, ignore_errors=True)
+def remove(home: Home, experiment: Experiment) -> None:
+    """Forget what an experiment measured, and which answers its arms learnt; the answers themselves stay."""
+    shutil.rmtree(LabFolder(home, experiment).path, ignore_errors=True)
+    remove_sets(home, experiment)

@@ -1,7 +1,7 @@
 """What a purifier has to beat: a teacher drawn at random, and the one teacher who is best most often."""
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 
 from distill.purify.protocol import Case, Lesson, Purified, choose
@@ -24,11 +24,10 @@ class Majority:
     """The teacher who stands in the best tier of most lessons, whatever is asked; equals share a lesson."""
 
     def __init__(self, lessons: Sequence[Lesson]) -> None:
-        won: Counter[str] = Counter()
+        self._scores: dict[str, float] = defaultdict(float)
         for lesson in lessons:
             for name in lesson.tiers[0]:
-                won[name] += 1 / len(lesson.tiers[0])  # type: ignore[assignment]  # a Counter of shares
-        self._scores = {name: float(count) / len(lessons) for name, count in won.items()}
+                self._scores[name] += 1 / (len(lesson.tiers[0]) * len(lessons))
 
     def purify(self, case: Case) -> Purified:
         """See ``Purifier.purify``; the scores are the shares of lessons won."""

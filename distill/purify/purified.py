@@ -35,21 +35,21 @@ def purified_taught(asked: Sequence[Asked], chosen: Sequence[Purified]) -> list[
     return found
 
 
-def keep(home: Home, replies: Iterable[Taught]) -> int:
-    """Put them into HOME/teachers/purified in place of what was there; returns how many.
+def keep(home: Home, replies: Iterable[Taught], name: str = PURIFIED) -> int:
+    """Put them into HOME/teachers/NAME in place of what was there; returns how many.
 
     A training with ``taught = "purified"`` learns them, with the labels and the forgetting of every other teacher's
     answers. Errors: UsageError (a teacher of the config has that name), TrainingError (another run is writing).
     """
-    if PURIFIED in read_teachers(home):
-        raise UsageError(f"{home.config_file}: teachers.{PURIFIED}: the name is taken by what is purified; rename it")
+    if name in read_teachers(home):
+        raise UsageError(f"{home.config_file}: teachers.{name}: the name is taken by what is purified; rename it")
     asked_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     lines = [json.dumps(asdict(_reply(one, asked_at)), ensure_ascii=False) for one in replies]
-    with locked(home, PURIFIED) as free:
+    with locked(home, name) as free:
         if not free:
             raise TrainingError("another run is purifying in this home; wait for it to end")
         text = "".join(f"{line}\n" for line in lines)
-        write_atomic(teachers_dir(home) / PURIFIED / FILE, text.encode("utf-8", "replace"))
+        write_atomic(teachers_dir(home) / name / FILE, text.encode("utf-8", "replace"))
     return len(lines)
 
 

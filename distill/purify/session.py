@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from distill.purify.asked import Asked, asked_of
 from distill.purify.embedding import embed_with
 from distill.purify.likelihood import likelihoods
 from distill.purify.methods import cases_of, explained, fitted, tried
-from distill.purify.protocol import Lesson, Purified, Purifier
+from distill.purify.protocol import Case, Lesson, Purified
 from distill.purify.purified import keep, purified_taught
 from distill.purify.ranking import lesson_of, tells_apart
 from memory.errors import HomeError, TrainingError, UsageError
@@ -51,11 +52,9 @@ def purify(
     if (choice.method == "aggregate") != bool(choice.merging):
         raise UsageError("--merge NAME names the teacher who merges: give it with --method aggregate, and only then")
     asked = explained(asked_of(home, choice.teachers, choice.right, choice.right_teacher))
-    cases = cases_of(asked, embed_with(home, show))
-    worth = _worth(home, asked, choice, show)
-    lessons = [lesson_of(case, values) for case, values in zip(cases, worth, strict=True) if len(case.teachers) > 1]
-    purifier, held_out = _purifier(home, asked, lessons, choice, stop, show)
-    chosen = [purifier.purify(case) for case in cases]
+    cases, worth, lessons = studied(home, asked, choice, show)
+    held_out = {} if choice.method == "aggregate" else _held_out(lessons, choice, show)
+    chosen = chosen_by(home, asked, cases, lessons, choice, stop, show)
     found = {
         "method": choice.method,
         "questions": len(asked),
@@ -73,6 +72,16 @@ def purify(
     return found
 
 
+def studied(
+    home: Home, asked: Sequence[Asked], choice: Choice, show: Callable[[str], None]
+) -> tuple[list[Case], list[tuple[float, ...]], list[Lesson]]:
+    """The cases, what each rationale is worth to the student (() where it was not asked), and the lessons of both."""
+    cases = cases_of(asked, embed_with(home, show))
+    worth = _worth(home, asked, choice, show)
+    lessons = [lesson_of(case, values) for case, values in zip(cases, worth, strict=True) if len(case.teachers) > 1]
+    return cases, worth, lessons
+
+
 def _worth(home: Home, asked: Sequence[Asked], choice: Choice, show: Callable[[str], None]) -> list[tuple[float, ...]]:
     """The student's likelihoods where they are used and a right answer is known; all or none, so that they compare."""
     if not choice.student or choice.method not in LEARNS or not all(one.right for one in asked):
@@ -82,27 +91,34 @@ def _worth(home: Home, asked: Sequence[Asked], choice: Choice, show: Callable[[s
     return found if all(found) else [()] * len(asked)
 
 
-def _purifier(
+def chosen_by(
     home: Home,
     asked: Sequence[Asked],
+    cases: Sequence[Case],
     lessons: Sequence[Lesson],
     choice: Choice,
     stop: threading.Event,
     show: Callable[[str], None],
-) -> tuple[Purifier, dict[str, float | None]]:
-    """The method ready to choose, and how often it and the baselines find a right teacher on held-out questions."""
-    if choice.method == "aggregate":
+) -> list[Purified]:
+    """One rationale a case, by the method as it was learnt from the lessons. Errors: TrainingError when stopped."""
+    if choice.method != "aggregate":
+        purifier = fitted(choice.method, lessons, choice.seed)
+    else:
         several = [one for one in asked if len(one.answers) > 1]
         merged = merge(home, choice.merging, several, stop, lambda tally: show(f"merged  {tally.stored:,}"))
         if stop.is_set():
             raise TrainingError("stopped before all was merged; what was merged is kept, the same command goes on")
-        return Aggregate(merged, choice.merging), {}
-    names = (choice.method, *(name for name in BASELINES if name != choice.method))
-    held_out = {}
-    for name in names:
+        purifier = Aggregate(merged, choice.merging)
+    return [purifier.purify(case) for case in cases]
+
+
+def _held_out(lessons: Sequence[Lesson], choice: Choice, show: Callable[[str], None]) -> dict[str, float | None]:
+    """How often the method and the baselines find a right teacher on questions they did not learn from."""
+    found: dict[str, float | None] = {}
+    for name in dict.fromkeys((choice.method, *BASELINES)):
         show(f"trying {name} on held-out questions")
-        held_out[name] = tried(lambda part, name=name: fitted(name, part, choice.seed), lessons)  # type: ignore[misc]
-    return fitted(choice.method, lessons, choice.seed), held_out
+        found[name] = tried(partial(fitted, name, seed=choice.seed), lessons)
+    return found
 
 
 def _write(out: Path, asked: Sequence[Asked], chosen: Sequence[Purified]) -> None:

@@ -222,7 +222,7 @@ def test_what_has_not_run_leaves_it_open(experiment: Experiment) -> None:
 
 
 def test_every_measure_has_a_weight_for_every_value() -> None:
-    whole = replace(scored(1.3, 0.6), general=[0.5], chrf=[30.0], token_f1=[0.3])
+    whole = replace(scored(1.3, 0.6), general=[0.5], general_right=[True], chrf=[30.0], token_f1=[0.3])
     for name, measure in MEASURES.items():
         assert len(measure.values(whole)) == len(measure.weights(whole)) > 0, name
     assert sum(MEASURES["wavering"].values(scored(1.3, 0.6))) == pytest.approx(0.1)
