@@ -214,6 +214,7 @@ class Agent(Talks):
     def _reply(self, reply: Reply) -> Iterator[Event]:
         newest_ids = [memory.id for memory in reply.memories]
         window = self._the_window()  # first: of a resumed conversation it finds the memories that were shown
+        reply.known = (*window.system.splitlines(), *(memory.text for memory in self._shown.values()))
         prompt, left_now = window.prompt(chat_turns(self.session.turns, self._shown, newest_ids, reply.uses))
         if left_now:
             yield ContextTrimmed(left_now, len(prompt.messages) - prompt.prefix_messages)

@@ -46,10 +46,11 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class Unbacked:
-    """A sentence of the reply claims an act that no tool of this turn did."""
+    """The reply claims an act that no tool of this turn did, or quotes a note that was not shown (``why`` says)."""
 
     message_id: str
     claim: str
+    why: str = "No such action was taken."
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from memory.api import RecalledMemory
 from molting_agent.clean import Cleaner
 from molting_agent.events import ReplyDelta, ReplyFinished, Unbacked
+from molting_agent.quotes import made_up
 from molting_agent.runtime.protocol import Delta, Done
 from molting_agent.thoughts import Thoughts
 from molting_agent.tools.claims import unbacked
@@ -15,7 +16,10 @@ from molting_agent.tools.results import ToolUse
 
 @dataclass(slots=True)
 class Reply:
-    """What was said so far. ``started`` is the ``time.monotonic()`` at which the question came in."""
+    """What was said so far. ``started`` is the ``time.monotonic()`` at which the question came in.
+
+    ``known`` are the lines of the identity and the memories that were shown before: he may quote them too.
+    """
 
     message_id: str
     molt: int
@@ -23,6 +27,7 @@ class Reply:
     started: float
     uses: tuple[ToolUse, ...] = ()
     kept_wish: bool = False
+    known: tuple[str, ...] = ()
     text: str = ""
     first_token_s: float = 0.0
     done: Done | None = None
@@ -82,9 +87,16 @@ class Reply:
                 yield ReplyDelta(shown)
 
     def claims(self) -> list[Unbacked]:
-        """What he says he did and nothing of this turn did; of a ``kept_wish`` the program itself wrote a memory."""
+        """What he says he did and nothing of this turn did; of a ``kept_wish`` the program itself wrote a memory.
+
+        And a note that he quotes and that was not shown to him.
+        """
         receipts = ("remember",) if self.kept_wish else ()
-        return [Unbacked(self.message_id, claim) for claim in unbacked(self.text, self.uses, receipts)]
+        found = [Unbacked(self.message_id, claim) for claim in unbacked(self.text, self.uses, receipts)]
+        shown = [*(memory.text for memory in self.memories), *(use.result for use in self.uses), *self.known]
+        if quote := made_up(self.text, shown):
+            found.append(Unbacked(self.message_id, quote, "No note that he was shown says so."))
+        return found
 
     def finished(self) -> ReplyFinished:
         """The event that ends the turn."""

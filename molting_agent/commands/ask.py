@@ -97,7 +97,7 @@ def _answer(  # noqa: PLR0912 - one branch an event
 
     finished: ReplyFinished | None = None
     recall_s, said = 0.0, ""
-    unbacked: list[str] = []
+    unbacked: list[Unbacked] = []
     turn = agent.turn(question, with_memory=with_memory)
     try:
         for event in turn:
@@ -115,8 +115,8 @@ def _answer(  # noqa: PLR0912 - one branch an event
                     recall_s = event.recall_s
                 case ToolFinished(use):
                     say(tool_line(use), err=True)
-                case Unbacked(claim=claim):
-                    unbacked.append(claim)
+                case Unbacked():
+                    unbacked.append(event)
                 case Notice(severity="error"):
                     pass  # raised below, with its exit code
                 case Notice(text):
@@ -127,8 +127,8 @@ def _answer(  # noqa: PLR0912 - one branch an event
         turn.close()
         if said and not said.endswith("\n"):
             click.echo()
-    for claim in unbacked:
-        say(unbacked_line(claim), err=True)
+    for claimed in unbacked:
+        say(f"He says: {claimed.claim} {claimed.why}", err=True)
     if finished is None:
         raise agent.last_error or EngineError("there was no reply")
     return finished, recall_s
@@ -163,11 +163,6 @@ def tool_line(use: "ToolUse") -> str:
         return f"{use.shown_call}: refused, nobody can be asked here; allow it with: --allow {use.name}"
     mark = "" if use.state == "done" else " failed"
     return "\n".join([f"[{use.shown_call}]{mark}", *(f"  {line}" for line in use.result.splitlines())])
-
-
-def unbacked_line(claim: str) -> str:
-    """A claim of an act, marked."""
-    return f"He says: {claim} No such action was taken."
 
 
 def read_stdin() -> str:

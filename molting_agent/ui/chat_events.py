@@ -46,7 +46,7 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:  # noqa: PLR0912
             text = "\n".join([f"{event.use.shown_call}{mark}", *event.use.result.splitlines()])
             await chat.conversation.add(NoteBlock(text, "tool"), before=reply)
         case Unbacked():
-            await chat.note(f"{chat.speaker} says: {event.claim} No such action was taken.", "warning")
+            await chat.note(f"{chat.speaker} says: {event.claim} {event.why}", "warning")
         case ReplyStarted():
             if reply is not None:
                 if reply.text:  # the engine had died and was asked once more
