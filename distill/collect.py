@@ -129,12 +129,14 @@ def _sides(home: Home, config: DistillConfig) -> tuple[Split, list[Taught], int]
         sides = split(conversations, config, block)
         sides.train = [*share_of(sides.train, config.data_share), *_planted(config)]
         names = [name.strip() for name in config.taught.split(",") if name.strip()]
-        replies = list(taught(home, conversations, names)) if names else []
+        # What is asked in a near-copy may be answered on the held-out side.
+        found = taught(home, conversations, names) if names else ()
+        replies = [reply for reply in found if reply.conversation not in sides.copies]
         if config.rationale == "think":
             sides.train = [with_thoughts(dialogue) for dialogue in sides.train]
         given = 0
         if config.memory_share:
-            heldout = {dialogue.conversation for dialogue in sides.heldout}
+            heldout = {*sides.copies, *(dialogue.conversation for dialogue in sides.heldout)}
             before = [dialogue.messages for dialogue in sides.train]
             recall = _recalling(memory, heldout, config)
             sides.train = [remembering(dialogue, recall, config.memory_share) for dialogue in sides.train]

@@ -47,12 +47,14 @@ class Example:
 class Split:
     """Dialogues by side, the preference pairs of both, and what was left out (replies) and scrubbed, by kind.
 
-    ``newest`` are the ids of the held-out conversations that are also reported apart.
+    ``newest`` are the ids of the held-out conversations that are also reported apart, ``copies`` those of near-copies,
+    which are on neither side.
     """
 
     train: list[Dialogue] = field(default_factory=list)
     heldout: list[Dialogue] = field(default_factory=list)
     newest: frozenset[str] = frozenset()
+    copies: frozenset[str] = frozenset()
     pairs: list[Pair] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     redactions: Counter[str] = field(default_factory=Counter)
@@ -99,7 +101,10 @@ def split(
         conversation, left_out = _read(transcript, config, memory_block)
         result.left_out.update(left_out)
         found += [conversation] if conversation else []
-    found = _once_each(_without_copies(found, labelled, config, result.left_out), config, result.left_out)
+    apart = _without_copies(found, labelled, config, result.left_out)
+    kept = {conversation.dialogue.conversation for conversation in apart}
+    result.copies = frozenset(c.dialogue.conversation for c in found) - kept
+    found = _once_each(apart, config, result.left_out)
     own = sum(1 for conversation in found if conversation.dialogue.own)
     for conversation in found:
         dialogue = conversation.dialogue

@@ -1,11 +1,12 @@
 """What the school keeps of conversations outside the weights, rid of what was forgotten."""
 
 import json
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from memory.exchanges import holds, needles_of
-from memory.files import file_lock
+from memory.files import file_lock, write_atomic
 from memory.home import Home
 from memory.values import Forgotten
 
@@ -36,6 +37,7 @@ def forget(
     written += replies.forget(home, ids, needles)
     written += store.forget(home, ids)
     base_voice.forget(home)
+    written += _forget_lab(home, {*ids, *conversations}, needles)
     return written + _forget_run(home, {*ids, *conversations}, needles)
 
 
@@ -76,6 +78,33 @@ def _forget_run(home: Home, ids: Collection[str], needles: Collection[bytes]) ->
                 return 0
             (home.training_dir / MARK).touch()
         return 1
+
+
+def _forget_lab(home: Home, ids: Collection[str], needles: Collection[bytes]) -> int:
+    """Experiments that hold any of it keep their figures and lose all words: exam, replies, what was to be trained."""
+    forgotten = 0
+    for folder in sorted((home.root / "lab").glob("*/")):
+        files = [path for path in folder.rglob("*.json*") if path.is_file()]
+        if any(_speaks_of(path.read_bytes(), ids, needles) for path in files):
+            (folder / "exam.json").unlink(missing_ok=True)
+            shutil.rmtree(folder / "work", ignore_errors=True)
+            _forget_replies(folder / "results.jsonl")
+            forgotten += 1
+    return forgotten
+
+
+def _forget_replies(results: Path) -> None:
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    kept = []
+    for line in lines:
+        try:
+            values = json.loads(line)
+            values["scores"] |= {"replies": [], "references": [], "samples": []}
+        except (ValueError, TypeError, KeyError):
+            continue  # torn: it is measured again
+        kept.append(f"{json.dumps(values, ensure_ascii=False)}\n")
+    if lines:
+        write_atomic(results, "".join(kept))
 
 
 def _speaks_of(state: bytes, ids: Collection[str], needles: Collection[bytes]) -> bool:

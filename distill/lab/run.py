@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from distill.config import DistillConfig, load_config
 from distill.examination import Scores, items_of
+from distill.forget import is_marked, unmark
 from distill.lab.experiment import Arm, Experiment
 from distill.lab.folder import LabFolder, Result
 from distill.lab.teaching import asking_s, is_ready, questions, remove_sets, set_name, teach
@@ -47,7 +48,9 @@ class Estimated:
 def left_out(experiment: Experiment, home: Home) -> dict[str, str]:
     """The arms whose teachers this home does not have, with the first that is missing. Errors: HomeError."""
     known = read_teachers(home)
-    missing = {arm.name: [name for name in arm.needs if name not in known] for arm in experiment.arms}
+    merging = experiment.teach.merge if experiment.teach else ""
+    needed = {arm.name: (*arm.needs, *([merging] if arm.purify == "aggregate" else [])) for arm in experiment.arms}
+    missing = {arm: [name for name in names if name not in known] for arm, names in needed.items()}
     return {arm: names[0] for arm, names in missing.items() if names}
 
 
@@ -107,11 +110,15 @@ class Lab:
     def go(self, on_result: Callable[[Result], None] = lambda _result: None) -> list[Result]:
         """Train and judge what is missing; all results. Errors: Stopped, TrainingError, UsageError."""
         self.folder.open(self.experiment)
+        unmark(self.home.training_dir)
         teach(self.home, self.experiment, self.arms, self.reporter, self._model_name)
         done = {(result.arm, result.seed) for result in self.folder.read()}
+        if any((arm.name, seed) not in done for seed, arm in self._order()):
+            self._keep_exam(begun=bool(done))
         for seed, arm in self._order():
             if (arm.name, seed) not in done:
                 result = self._measure(arm, seed)
+                self._heed_forgetting()
                 self.folder.add(result)
                 # The checkpoints and the adapter have served; the scores are what is compared.
                 shutil.rmtree(self.folder.work(arm.name, seed).path.parent, ignore_errors=True)
@@ -122,6 +129,25 @@ class Lab:
                 self.folder.add(result)
                 on_result(result)
         return self.folder.read()
+
+    def _keep_exam(self, *, begun: bool) -> None:
+        """The exam that all arms sit is that of the arm with most conversations: the voice is learnt from them.
+
+        Errors: TrainingError where the exam that some arms have sat is gone.
+        """
+        if self.folder.exam() is not None:
+            return
+        if begun:
+            raise TrainingError(
+                f"what {self.experiment.name} judges by was forgotten; begin anew: molt lab run --fresh"
+            )
+        exams = [self._plan(arm, self.experiment.seeds[0]).state.exam for arm in self.arms]
+        self.folder.keep_exam(max(exams, key=lambda exam: len(exam.learnt)))
+
+    def _heed_forgetting(self) -> None:
+        """Errors: TrainingError where something that an arm learnt from was forgotten meanwhile."""
+        if is_marked(self.home.training_dir):
+            raise TrainingError("something that this experiment learns from was forgotten; go on: molt lab run")
 
     def _order(self) -> Iterator[tuple[int, Arm]]:
         """Seed by seed, so that every arm is there after the first."""
@@ -140,8 +166,6 @@ class Lab:
             state = replace(state, rows=state.rows[: self._rows(state, arm)])
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             folder.save(state)
-        if self.folder.exam() is None:
-            self.folder.keep_exam(state.exam)
         student = folder.student("candidate")
         measured = train_student(
             state, student, self.run.model, self.home, self.reporter, name="candidate", later_s=0.0
@@ -180,7 +204,8 @@ class Lab:
     def _scores(self, side: Side, config: DistillConfig) -> Scores:
         """Judged by the exam that all arms share."""
         exam = self.folder.exam()
-        assert exam is not None  # noqa: S101 - kept by the first arm
+        if exam is None:
+            raise TrainingError("what this experiment judges by was forgotten; begin anew: molt lab run --fresh")
         self.reporter.phase("judging", side.name)
         found, _fresh = examine_sides([side], self.run.model, exam, config, self.home, on_item=self.reporter.check)
         scores = found[side.name]

@@ -241,6 +241,34 @@ def test_a_rule_is_not_changed_after_the_run(tmp_path: Path, home: Home, experim
         LabFolder(home, changed).open(changed)
 
 
+def test_what_is_forgotten_leaves_the_words_of_an_experiment_and_not_its_figures(
+    home: Home, experiment: Experiment
+) -> None:
+    from distill.forget import forget
+
+    folder = LabFolder(home, experiment)
+    folder.open(experiment)
+    for result in results(1.2):
+        folder.add(result)
+    exam = folder.path / "exam.json"
+    work = folder.path / "work" / "two-1"
+    work.mkdir(parents=True)
+
+    def begun() -> None:
+        exam.write_text(json.dumps({"heldout": [{"conversation": "talk-1"}]}))
+
+    begun()
+    assert forget(home, ["talk-2"]) == 0
+    assert exam.exists()
+    assert forget(home, ["talk-1"]) == 1
+    assert not exam.exists()
+    assert not work.exists()
+    kept = folder.read()
+    assert [result.scores.heldout_bits for result in kept] == [r.scores.heldout_bits for r in results(1.2)]
+    assert all(result.scores.replies == [] for result in kept)
+    assert make_report(experiment, kept, {}).verdict == SUPPORTED
+
+
 # -- a run -------------------------------------------------------------------------------------------------------------
 
 
