@@ -1,5 +1,6 @@
 """The command ``molt``: opens the app, or runs one of its commands."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,9 @@ def main(context: click.Context) -> None:
 
 
 def open_app(home: "Home") -> int:
-    """Run the app on a home until the person leaves; gives the exit code."""
+    """Run the app on a home until the person leaves; gives the exit code. Errors: UsageError on a dumb terminal."""
+    if os.environ.get("TERM") in ("", "dumb"):
+        raise UsageError("this terminal cannot move its cursor (TERM=dumb); here use: molt ask TEXT")
     config = open_config(home)
     from molting_agent.ui.app import run
 

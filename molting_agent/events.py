@@ -93,6 +93,8 @@ class ReplyFinished:
     prefix_restored: bool
     memories: tuple[RecalledMemory, ...] = ()
     uses: tuple[ToolUse, ...] = ()
+    thinking: str = ""
+    """What he thought aloud before the reply; mostly empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,4 +115,5 @@ class Reply:
             prefix_restored=done.prefix_restored,
             memories=self.memories,
             uses=self.uses,
+            thinking=self.thinking,
         )

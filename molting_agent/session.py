@@ -22,7 +22,8 @@ class SessionTurn:
     """One thing said. ``molt``, ``memories`` (ids shown with the question), ``uses`` (of tools, since the question) and
     the verdicts belong to replies.
 
-    ``text`` is what stands now, the person's edit where there is one; ``rating`` is +1, -1 or 0.
+    ``text`` is what stands now, the person's edit where there is one; ``rating`` is +1, -1 or 0; ``thinking`` is what
+    he thought aloud before it.
     """
 
     message_id: str
@@ -34,6 +35,7 @@ class SessionTurn:
     edited: bool = False
     stopped: bool = False
     uses: tuple[ToolUse, ...] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,16 @@ class Session:
             message_id=message_id,
             thinking=thinking,
         )
-        turn = SessionTurn(message_id, "assistant", text, molt, tuple(memories), stopped=stopped, uses=tuple(uses))
+        turn = SessionTurn(
+            message_id,
+            "assistant",
+            text,
+            molt,
+            tuple(memories),
+            stopped=stopped,
+            uses=tuple(uses),
+            thinking=clean(thinking),
+        )
         self.turns.append(turn)
         return turn
 
@@ -274,6 +285,7 @@ def _session_turn(turn: Turn) -> SessionTurn:
         edited=turn.edited_text is not None,
         stopped=turn.stopped,
         uses=tuple(_use(call) for call in turn.tool_calls),
+        thinking=clean(turn.rationale),
     )
 
 

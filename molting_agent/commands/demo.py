@@ -1,8 +1,10 @@
 """``molt demo``: a home to look around in, with a sample person's memories and conversations; gone afterwards."""
 
+import os
 import shutil
 import sys
 import tempfile
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,11 +53,25 @@ def furnish(home: "Home") -> tuple[int, int]:
     (home.identity_dir / "USER.md").write_bytes(sample.joinpath("USER.md").read_bytes())
     home.memory_file.write_bytes(sample.joinpath("MEMORY.md").read_bytes())
     met(home)
+    with resources.as_file(sample.joinpath("conversations")) as folder:
+        for path in sorted(folder.glob("*.jsonl")):
+            _move_in(path, home)
     memory = Memory(home)
     try:
         memory.sync()
-        with resources.as_file(sample.joinpath("conversations")) as folder:
-            report = memory.ingest([folder])
-        return report.conversations, memory.stats()["memories"]
+        stats = memory.stats()
+        return stats["conversations"], stats["memories"]
     finally:
         memory.close()
+
+
+def _move_in(path: Path, home: "Home") -> None:
+    """Put a sample conversation among the home's own, named and dated as one: it can be searched and gone on with."""
+    from memory.transcripts.read import read_transcript
+
+    transcript = read_transcript(path)
+    started, last = transcript.started_at, transcript.turns[-1].timestamp
+    target = home.sessions_dir / f"{started[:19].replace(':', '-')}_{transcript.id[:8]}.jsonl"
+    shutil.copyfile(path, target)
+    when = datetime.fromisoformat(last or started).timestamp()
+    os.utime(target, (when, when))

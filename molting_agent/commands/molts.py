@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from memory.errors import MoltError, UsageError
 from molting_agent.commands.common import (
     MoltGroup,
     home_option,
@@ -63,21 +64,43 @@ def ls(home: "Home", every_base: bool, as_json: bool) -> None:
 @with_home
 def show(home: "Home", number: int, as_json: bool) -> None:
     """Show what molt NUMBER was trained on and how it was judged."""
-    import json
-
     from distill.registry import Registry
 
     molt = Registry(home.molts_dir).get(number)
-    report_json, report = molt.path / "report.json", molt.path / "report.md"
+    report = molt.path / "report.md"
     if as_json:
-        values = json.loads(report_json.read_text(encoding="utf-8")) if report_json.exists() else {}
-        print_json({**molt.manifest, "report": values})
+        print_json({**molt.manifest, "report": _report(molt)})
     elif report.exists():
         say(report.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
     else:
         print_table(
             [(name, str(value)) for name, value in molt.manifest.items() if isinstance(value, str | int | float)]
         )
+
+
+@molts_group.command(epilog="Example: molt molts diff 1 2")
+@click.argument("old", type=click.IntRange(1))
+@click.argument("new", type=click.IntRange(1))
+@json_option
+@with_home
+def diff(home: "Home", old: int, new: int, as_json: bool) -> None:
+    """Show what differs between molts OLD and NEW: settings, what each learnt from, how each was measured."""
+    from dataclasses import asdict
+
+    from distill.registry import Registry
+    from molting_agent.molt_diff import OTHER_HELD_OUT, diff_rows, molt_diff
+
+    registry = Registry(home.molts_dir)
+    before, after = registry.get(old), registry.get(new)
+    if before.base_sha256 != after.base_sha256:
+        raise UsageError(f"molts {old} and {new} are of different base models; compare two of one line: molt molts ls")
+    found = molt_diff(before.manifest, after.manifest, _report(before), _report(after))
+    if as_json:
+        print_json({"old": old, "new": new, **asdict(found)})
+    else:
+        print_table([("", f"molt {old}", f"molt {new}"), *diff_rows(found)])
+        if not found.same_heldout:
+            say(OTHER_HELD_OUT)
 
 
 @molts_group.command(epilog="Example: molt molts promote 2")
@@ -106,6 +129,19 @@ def pin(home: "Home", *, off: bool) -> None:
     registry, base = _open(home)
     number = registry.pin(base, not off)
     click.echo(f"Molt {number} is {'released' if off else 'pinned'}.")
+
+
+def _report(molt: "Molt") -> dict[str, Any]:
+    """``report.json``, {} where there is none. Errors: MoltError when it is damaged."""
+    import json
+
+    path = molt.path / "report.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise MoltError(f"{path} is damaged ({error}); see the others: molt molts ls") from None
 
 
 def _as_dict(molt: "Molt", speaking: int) -> dict[str, Any]:

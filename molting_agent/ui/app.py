@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -24,6 +25,7 @@ from molting_agent.ui.messages import AgentEvent, ConsentAsked, TurnEnded
 from molting_agent.ui.molting import Choice
 from molting_agent.ui.palette import SlashCommands
 from molting_agent.ui.screens.confirm import Confirm
+from molting_agent.ui.screens.panel import PanelScreen
 from molting_agent.ui.themes import DEFAULT_THEME, OWN_THEMES, theme_name
 from molting_agent.ui.training import TrainingWatch
 from molting_agent.ui.turns import Turns
@@ -64,6 +66,7 @@ class MoltingApp(App[int]):
         retraining: "type[Retraining] | None" = None,
     ) -> None:
         super().__init__()
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]
         self.home = home
         self.config = config
         self.agent: Agent | None = None
@@ -118,10 +121,17 @@ class MoltingApp(App[int]):
             self.agent = agent
             self.training.attach()
             notices = list(agent.start())
-            self.post_message(Deliver(self.chat.show_status))
+            self.post_message(Deliver(self._made))
             return notices + list(agent.open())
 
         in_background(self, work, then=self._opened, failed=self._not_opened)
+
+    def _made(self) -> None:
+        """He is there, though his model still loads: his memory and his molts can be looked at."""
+        self.chat.show_status()
+        for screen in self.screen_stack:
+            if isinstance(screen, PanelScreen):
+                screen.awoke()
 
     async def _opened(self, notices: list[Notice]) -> None:
         agent = self.agent
@@ -279,6 +289,12 @@ class MoltingApp(App[int]):
 
         if self.config is not None and theme.name != self.config.ui.theme:
             in_background(self, work, failed=lambda line: self.chat.note(line, "warning"))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Under NO_COLOR an ANSI theme has the terminal's own two colours; Textual's greys would be black on black."""
+        if self.no_color and self.native_ansi_color:
+            return [NoColor()]
+        return super().get_line_filters()
 
     # Leaving
 

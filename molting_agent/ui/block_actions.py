@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from molting_agent.ui.background import in_background
 from molting_agent.ui.block import Block
-from molting_agent.ui.clipboard import copy
+from molting_agent.ui.clipboard import copied, copy_to_system
 from molting_agent.ui.code_blocks import code_blocks
 from molting_agent.ui.note_block import NoteBlock
 from molting_agent.ui.reply_block import ReplyBlock
@@ -29,6 +29,7 @@ def act(chat: "ChatScreen", block: Block, what: str) -> None:
     elif isinstance(block, NoteBlock):
         return
     elif what == "memories" and isinstance(block, ReplyBlock):
+        chat.conversation.hold_still()
         block.toggle_memories()
     elif not block.message_id or (isinstance(block, ReplyBlock) and block.streaming):
         chat.toast(WAIT)
@@ -56,7 +57,11 @@ def act(chat: "ChatScreen", block: Block, what: str) -> None:
 def copy_text(chat: "ChatScreen", text: str) -> None:
     """Copy, and say where it went."""
     file = chat.molting.home.cache_dir / "copied.md"
-    in_background(chat.app, lambda: text, then=lambda got: chat.toast(copy(chat.app, got, file)), failed=chat.toast)
+
+    def done(by_system: bool) -> None:
+        chat.toast(copied(chat.app, text, file, by_system=by_system))
+
+    in_background(chat.app, lambda: copy_to_system(text), then=done, failed=chat.toast)
 
 
 def copy_code(chat: "ChatScreen", text: str) -> None:

@@ -22,11 +22,11 @@ from molting_agent.ui.conversation import Conversation
 from molting_agent.ui.external_editor import edit_outside
 from molting_agent.ui.header import HeaderLine
 from molting_agent.ui.hints import SlashHints
-from molting_agent.ui.history import Found, History, block_of, remembered
+from molting_agent.ui.history import Found, History, blocks_of, remembered
 from molting_agent.ui.links import link_question
 from molting_agent.ui.messages import Submitted
 from molting_agent.ui.pill import NewPill
-from molting_agent.ui.prompt import Prompt
+from molting_agent.ui.prompt import WHEN_FREE, WHILE_BUSY, Prompt
 from molting_agent.ui.queue_line import QueueLine
 from molting_agent.ui.reply_block import ReplyBlock
 from molting_agent.ui.screens.confirm import Confirm
@@ -55,6 +55,8 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+n", "new_session", "New conversation", id="chat.new"),
         Binding("ctrl+r", "history", "Search what you asked before", id="chat.history"),
         Binding("ctrl+g", "editor", "Write in $EDITOR", id="chat.editor"),
+        Binding("ctrl+o", "fold", "Fold what tools gave, or show it", id="chat.fold"),
+        Binding("ctrl+t", "thinking", "Show what he thought aloud, or hide it", id="chat.thinking"),
         Binding("pageup", "page(-1)", "Scroll up", id="chat.page_up"),
         Binding("pagedown", "page(1)", "Scroll down", id="chat.page_down"),
         Binding("end,ctrl+end", "newest", "To the newest", id="chat.newest", key_display="End"),
@@ -172,6 +174,17 @@ class ChatScreen(Screen[None]):
         else:
             self.conversation.scroll_page_down(animate=False)
 
+    def action_fold(self) -> None:
+        """Leave one line of each tool call, or show what it gave."""
+        self.toggle_class("-folded")
+        self.toast("Only the calls of tools are shown." if self.has_class("-folded") else "What tools gave is shown.")
+
+    def action_thinking(self) -> None:
+        """Show or hide what stood before the replies of a model that thinks aloud."""
+        self.toggle_class("-thinking")
+        if self.has_class("-thinking") and not self.query(".thinking.-some"):
+            self.toast("He thought nothing aloud here; models that do so leave it with their replies.")
+
     def action_newest(self) -> None:
         """Go to the end and follow it."""
         self.conversation.newest()
@@ -288,7 +301,7 @@ class ChatScreen(Screen[None]):
         self.reply = None
         self.history = History.newest(turns)
         self.prompt.asked = [turn.text for turn in turns if turn.role == "user"][-200:]
-        blocks = [block_of(turn, self.speaker, found) for turn in self.history.shown()]
+        blocks = blocks_of(self.history.shown(), self.speaker, found)
         await self.conversation.fill(blocks, has_earlier=self.history.has_earlier)
         self.show_status()
         self.prompt.focus()
@@ -296,10 +309,15 @@ class ChatScreen(Screen[None]):
     @on(Conversation.EarlierWanted)
     def earlier_wanted(self) -> None:
         """The reader reached the top: put older turns there."""
+        agent = self.molting.agent
+        if agent is None:
+            return
+        first = next((block.message_id for block in self.conversation.blocks if block.message_id), "")
+        self.history = History.above(list(agent.session.turns), first)
         turns = self.history.earlier()
 
         async def arrived(found: Found) -> None:
-            blocks = [block_of(turn, self.speaker, found) for turn in turns]
+            blocks = blocks_of(turns, self.speaker, found)
             await self.conversation.prepend(blocks, has_earlier=self.history.has_earlier)
 
         self.with_agent(lambda agent: remembered(agent, turns), then=arrived)
@@ -335,7 +353,9 @@ class ChatScreen(Screen[None]):
 
     def show_queue(self) -> None:
         """Bring the waiting questions up to date."""
-        self.queue.show(list(self.turns.waiting), rewriting=bool(self.rewriting))
+        waiting = list(self.turns.waiting)
+        self.queue.show(waiting, rewriting=bool(self.rewriting), asleep=not self.molting.ready)
+        self.prompt.placeholder = WHILE_BUSY if self.turns.busy else WHEN_FREE
         self.prompt.queue_waiting = bool(self.turns.waiting)
 
     def show_status(self) -> None:
@@ -344,7 +364,9 @@ class ChatScreen(Screen[None]):
         if agent is None or not self.is_mounted:
             return
         status = agent.status
-        self.header.molt, self.header.model = status.molt, status.model_name
+        if self.molting.ready:
+            self.header.molt = status.molt
+        self.header.model = status.model_name
         self.status.fields = StatusFields(
             status.context_used,
             status.context_tokens,

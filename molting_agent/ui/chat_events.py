@@ -17,7 +17,7 @@ from molting_agent.events import (
     Unbacked,
     UserSaved,
 )
-from molting_agent.ui.note_block import NoteBlock
+from molting_agent.ui.note_block import NoteBlock, tool_note
 from molting_agent.ui.receipts import receipt_line
 from molting_agent.ui.reply_block import ReplyBlock
 from molting_agent.ui.user_block import UserBlock
@@ -42,9 +42,7 @@ async def show_event(chat: "ChatScreen", event: Event) -> None:  # noqa: PLR0912
             if reply is not None:
                 reply.doing(event.call)
         case ToolFinished():
-            mark = {"done": "", "failed": " failed", "refused": " was refused"}[event.use.state]
-            text = "\n".join([f"{event.use.shown_call}{mark}", *event.use.result.splitlines()])
-            await chat.conversation.add(NoteBlock(text, "tool"), before=reply)
+            await chat.conversation.add(tool_note(event.use), before=reply)
         case Unbacked():
             await chat.note(f"{chat.speaker} says: {event.claim} {event.why}", "warning")
         case ReplyStarted():
@@ -83,6 +81,7 @@ async def _begun(chat: "ChatScreen", event: UserSaved) -> None:
     chat.reply = ReplyBlock(chat.speaker, streaming=True)
     chat.reply.on_growth = chat.conversation.settle
     await chat.conversation.add(chat.reply, counts=False)
+    chat.show_queue()
 
 
 async def _finished(chat: "ChatScreen", event: ReplyFinished) -> None:
@@ -92,6 +91,7 @@ async def _finished(chat: "ChatScreen", event: ReplyFinished) -> None:
     reply.message_id, reply.molt = event.message_id, event.molt
     if event.memories:
         reply.show_memories(event.memories)
+    reply.show_thinking(event.thinking)
     await reply.finish(event.text, reason=event.reason)
     chat.show_status()
 

@@ -31,25 +31,31 @@ def system_command(environment: Mapping[str, str], platform: str) -> Sequence[st
     return ()
 
 
-def copy(app: App[Any], text: str, file: Path) -> str:
-    """Copy ``text``; gives one line that says where it went."""
-    what = f"{len(text):,} characters"
+def copy_to_system(text: str) -> bool:
+    """Give ``text`` to the system's clipboard, if there is one within reach; may take two seconds, for a thread."""
     command = system_command(os.environ, os.uname().sysname.casefold())
-    if command:
-        try:
-            done = subprocess.run(
-                command,
-                input=text.encode(),
-                timeout=2,
-                check=False,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            if done.returncode == 0:
-                app._clipboard = text  # pasting inside the app gives the same
-                return f"Copied {what}."
-        except (OSError, subprocess.TimeoutExpired):
-            pass
+    if not command:
+        return False
+    try:
+        done = subprocess.run(
+            command,
+            input=text.encode(),
+            timeout=2,
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def copied(app: App[Any], text: str, file: Path, *, by_system: bool) -> str:
+    """Copy by the terminal, or into ``file``, what the system did not take; gives one line that says where it went."""
+    what = f"{len(text):,} characters"
+    if by_system:
+        app._clipboard = text  # pasting inside the app gives the same
+        return f"Copied {what}."
     if len(text.encode()) <= OSC52_LIMIT_BYTES:
         app.copy_to_clipboard(text)
         return f"Copied {what} through the terminal."

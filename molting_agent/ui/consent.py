@@ -18,7 +18,7 @@ def ask_consent(app: App[Any], message: ConsentAsked) -> None:
     answers = [
         ("no", "No"),
         ("once", "Yes, this once"),
-        ("session", "Yes, and the same action again without asking, until the app is left"),
+        ("session", "Yes, and the same again unasked, until I leave"),
     ]
 
     def answered(answer: str | None) -> None:

@@ -127,6 +127,11 @@ class Conversation(VerticalScroll, can_focus=False):
             super().release_anchor()
             self.following = False
 
+    def hold_still(self) -> None:
+        """A block is about to grow where the reader looks: stay there, although the view was at the end."""
+        super().release_anchor()
+        self.following = False
+
     def settle(self) -> None:
         """Follow again when the reader is back at the end, or tried to scroll beyond; called before growth."""
         if self.following or not self.at_end or isinstance(self.screen.focused, Block):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from memory.errors import MoltingError
 from memory.values import RecalledMemory
 from molting_agent.ui.block import Block
+from molting_agent.ui.note_block import tool_note
 from molting_agent.ui.reply_block import ReplyBlock
 from molting_agent.ui.user_block import UserBlock
 
@@ -40,6 +41,11 @@ class History:
         """The turns on display."""
         return self.turns[self.start :]
 
+    @classmethod
+    def above(cls, turns: "Sequence[SessionTurn]", first_id: str) -> "History":
+        """Where the first block on display is turn ``first_id``: a long conversation takes its upper blocks away."""
+        return cls(turns, next((at for at, turn in enumerate(turns) if turn.message_id == first_id), 0))
+
     def earlier(self) -> "Sequence[SessionTurn]":
         """The next older turns, which count as shown from now on."""
         end, self.start = self.start, max(0, self.start - MORE_TURNS)
@@ -57,12 +63,21 @@ def remembered(agent: "Agent", turns: "Sequence[SessionTurn]") -> Found:
         return {}
 
 
-def block_of(turn: "SessionTurn", speaker: str, found: Found) -> Block:
-    """The block of one stored turn."""
-    if turn.role == "user":
-        return UserBlock(turn.text, message_id=turn.message_id)
+def blocks_of(turns: "Sequence[SessionTurn]", speaker: str, found: Found) -> list[Block]:
+    """The blocks of stored turns: each tool call before the reply that speaks of it."""
+    blocks: list[Block] = []
+    for turn in turns:
+        if turn.role == "user":
+            blocks.append(UserBlock(turn.text, message_id=turn.message_id))
+        else:
+            blocks += [*map(tool_note, turn.uses), _reply_of(turn, speaker, found)]
+    return blocks
+
+
+def _reply_of(turn: "SessionTurn", speaker: str, found: Found) -> ReplyBlock:
     reply = ReplyBlock(speaker, turn.text, message_id=turn.message_id)
     reply.memories = tuple(found[memory_id] for memory_id in turn.memories if memory_id in found)
+    reply.thinking = turn.thinking
     reply.molt = turn.molt
     reply.rating = turn.rating
     reply.edited = turn.edited

@@ -13,6 +13,8 @@ from molting_agent.ui.attachments import mention_at
 from molting_agent.ui.messages import Submitted
 from molting_agent.ui.pasted import Pastes
 
+WHEN_FREE = "Ask him something, or / for commands"
+WHILE_BUSY = "Type on: Enter queues, Esc stops, Ctrl+J new line"
 NEW_LINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter")
 
 
@@ -41,7 +43,7 @@ class Prompt(TextArea):
             id="prompt",
             compact=True,
             highlight_cursor_line=False,
-            placeholder="Ask him something, or / for commands",
+            placeholder=WHEN_FREE,
         )
         self.asked: list[str] = []
         """Earlier questions, oldest first."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -41,6 +42,8 @@ class ReplyBlock(Block):
         self.speaker = name
         self.streaming = streaming
         self.memories: tuple[RecalledMemory, ...] = ()
+        self.thinking = ""
+        """What he thought aloud before it; shown after Ctrl+T."""
         self.rating = 0
         self.edited = False
         self.reason = ""
@@ -55,12 +58,14 @@ class ReplyBlock(Block):
     def compose(self) -> ComposeResult:
         yield Static(self.speaker, classes="who", markup=False)
         with Vertical(classes="said"):
+            yield Static(classes="thinking", markup=False)
             yield ReplyText(self.text)
             yield Foot()
             yield Static(classes="memories", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(".memories").display = False
+        self.show_thinking(self.thinking)
         if self.streaming:
             self._timer = self.set_interval(FLUSH_S, self.flush)
         self.show_foot()
@@ -109,6 +114,13 @@ class ReplyBlock(Block):
         self.memories = tuple(memories)
         self.query_one(".memories", Static).update(memory_lines(self.memories))
         self.show_foot()
+
+    def show_thinking(self, text: str) -> None:
+        """Set what he thought aloud."""
+        self.thinking = clean(text)
+        widget = self.query_one(".thinking", Static)
+        widget.update(Content(self.thinking))
+        widget.set_class(bool(self.thinking), "-some")
 
     def toggle_memories(self) -> None:
         """Open or close the list of memories."""

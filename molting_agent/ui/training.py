@@ -57,8 +57,8 @@ class TrainingWatch:
             else None
         )
 
-    async def start(self, minutes: float | None) -> None:
-        """Start a retraining, or go on from the checkpoint of one that was cut off."""
+    async def start(self, minutes: float | None, recipe: str = "") -> None:
+        """Start a retraining, or go on from the checkpoint of one that was cut off, unless a ``recipe`` is named."""
         if self.running:
             await self.say("A retraining is under way already; /stop stops it.", "warning")
             return
@@ -67,8 +67,8 @@ class TrainingWatch:
         def work() -> "tuple[Retraining, bool]":
             from distill.progress import read_progress
 
-            resume = can_resume(read_progress(self.home.training_dir))
-            return self.kind.start(self.home, minutes=minutes, resume=resume), resume
+            resume = not recipe and can_resume(read_progress(self.home.training_dir))
+            return self.kind.start(self.home, minutes=minutes, resume=resume, recipe=recipe), resume
 
         async def started(result: "tuple[Retraining, bool]") -> None:
             self.run, resumed = result

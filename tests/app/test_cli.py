@@ -81,6 +81,7 @@ def test_list_is_ls(molt: Callable[..., Result]) -> None:
         (["ingest", "nowhere"], 2, "nowhere"),
         (["molts", "show", "9"], 1, "there is no molt 9"),
         (["molts", "promote", "9"], 1, "there is no molt 9"),
+        (["molts", "diff", "1", "9"], 1, "there is no molt"),
         (["models", "use", "missing.gguf"], 3, "no such model file"),
         (["models", "pull", "just-a-name"], 3, "not a name of the hub"),
         (["memory", "forget", "ffffffff"], 2, "no memory of this id"),

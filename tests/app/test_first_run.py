@@ -59,6 +59,9 @@ def test_the_demo_is_a_furnished_home_that_the_other_commands_take(tmp_path: Pat
     home = Home(target)
     assert not is_first_run(home)
     assert "Baleia" in home.memory_file.read_text()
+    listed = CliRunner().invoke(main, ["sessions", "ls", "--home", str(target)]).stdout.splitlines()
+    assert len(listed) == 22
+    assert "2026-02-17T13:18  8 turns" in listed[0]
     again = CliRunner().invoke(main, ["demo", "--keep", str(target)])
     assert again.exit_code != 0
     assert "something already" in again.output

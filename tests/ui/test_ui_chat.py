@@ -258,7 +258,7 @@ async def test_enter_on_a_command_that_needs_words_completes_it_first(stage: Any
         ("/promote 2", "molt 1 → molt 2   From here on molt 2 speaks."),
         ("/rollback", "molt 1 → the base   From here on the base speaks."),
         ("/resume nope", "nope: no conversation of that id; see: molt sessions ls"),
-        ("/retrain soon", "/retrain takes minutes, such as /retrain 20; without a number it takes what it needs."),
+        ("/retrain -3", "/retrain takes up to 1,440 minutes and a recipe, such as /retrain 20 context."),
         ("/stop", "Nothing runs."),
         ("/theme pink", "There is no theme pink"),
     ],

@@ -26,7 +26,7 @@ async def started(s: Any, minutes: str = "") -> FakeRetraining:
 async def test_retrain_starts_and_shows_its_progress(stage: Any) -> None:
     async with stage() as s:
         run = await started(s, "20")
-        assert s.trainings.started == [{"minutes": 20.0, "resume": False}]
+        assert s.trainings.started == [{"minutes": 20.0, "resume": False, "recipe": ""}]
         run.now = progress_of()
         await s.until(lambda: "training 62%" in status_of(s))
         assert "6 min left" in status_of(s)
@@ -39,7 +39,7 @@ async def test_a_cut_off_run_goes_on_from_its_checkpoint(stage: Any, home: Home)
     write_progress(home.training_dir, progress_of(state="cancelled"))
     async with stage() as s:
         await started(s)
-        assert s.trainings.started == [{"minutes": None, "resume": True}]
+        assert s.trainings.started == [{"minutes": None, "resume": True, "recipe": ""}]
         await s.until(lambda: "checkpoint" in s.notes[-1])
 
 

@@ -10,7 +10,7 @@ from memory.pastes import pasted_ranges
 from molting_agent.config import Config
 from molting_agent.first_run import met
 from molting_agent.ui.attachments import attach, files_below, matching, mention_at
-from molting_agent.ui.clipboard import OSC52_LIMIT_BYTES, copy, system_command
+from molting_agent.ui.clipboard import OSC52_LIMIT_BYTES, copied, system_command
 from molting_agent.ui.code_blocks import code_blocks
 from molting_agent.ui.keys import unknown_keys
 from molting_agent.ui.pasted import Pastes
@@ -114,9 +114,9 @@ def test_which_clipboard(tmp_path: Path) -> None:
 
 async def test_what_is_too_long_for_the_terminal_goes_into_a_file(stage: Any, tmp_path: Path) -> None:
     async with stage() as s:
-        assert "through the terminal" in copy(s.app, "short", tmp_path / "copied.md")
+        assert "through the terminal" in copied(s.app, "short", tmp_path / "copied.md", by_system=False)
         assert s.app.clipboard == "short"
-        said = copy(s.app, "x" * (OSC52_LIMIT_BYTES + 1), tmp_path / "copied.md")
+        said = copied(s.app, "x" * (OSC52_LIMIT_BYTES + 1), tmp_path / "copied.md", by_system=False)
         assert str(tmp_path / "copied.md") in said
         assert len((tmp_path / "copied.md").read_text()) == OSC52_LIMIT_BYTES + 1
 

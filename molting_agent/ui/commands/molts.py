@@ -8,21 +8,29 @@ if TYPE_CHECKING:
     from molting_agent.ui.chat import ChatScreen
 
 
-@command("retrain", "[minutes]", summary="learn from what was said since; goes on from a checkpoint if there is one")
+@command(
+    "retrain",
+    "[minutes] [recipe]",
+    summary="learn from what was said since, by a recipe's name or file; goes on from a checkpoint if there is one",
+)
 async def retrain(chat: "ChatScreen", argument: str) -> None:
     """Start the training child; the status line shows it."""
-    minutes: float | None = None
-    if argument:
-        try:
-            minutes = float(argument)
-        except ValueError:
-            minutes = 0.0
-        if not 0 < minutes <= 24 * 60:
-            await chat.note(
-                "/retrain takes minutes, such as /retrain 20; without a number it takes what it needs.", "warning"
-            )
-            return
-    await chat.molting.training.start(minutes)
+    minutes, recipe = minutes_and_recipe(argument)
+    if minutes is None:
+        await chat.note("/retrain takes up to 1,440 minutes and a recipe, such as /retrain 20 context.", "warning")
+        return
+    await chat.molting.training.start(minutes or None, recipe)
+
+
+def minutes_and_recipe(argument: str) -> tuple[float | None, str]:
+    """``20 context``: (20.0, "context"); either may be missing (0.0: no limit). None for what is neither."""
+    first, _, rest = argument.partition(" ")
+    try:
+        minutes = float(first) if first else 0.0
+    except ValueError:
+        return 0.0, argument.strip()
+    fits = not first or 0 < minutes <= 24 * 60
+    return (minutes if fits else None), rest.strip()
 
 
 @command("molts", summary="his line of molts, their verdicts and reports (F3)")

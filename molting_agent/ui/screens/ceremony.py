@@ -1,6 +1,6 @@
 """The molt ceremony: old and new answer the same questions side by side, and the person keeps one."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,6 +11,10 @@ from textual.widgets import Static
 
 from molting_agent.ceremony import Ceremony, name_of
 from molting_agent.clean import clean, clean_line
+from molting_agent.ui.screens.keys_line import KeysLine, named_keys
+
+if TYPE_CHECKING:
+    from molting_agent.ui.app import MoltingApp
 
 
 class CeremonyScreen(ModalScreen[str]):
@@ -41,6 +45,5 @@ class CeremonyScreen(ModalScreen[str]):
                         yield Static(Content.assemble((name, "bold $primary"), "\n", said), classes="answer")
             reasons = [Content(f"· {clean_line(reason)}") for reason in self.shown.reasons]
             yield Static(Content("\n").join([Content("measured on what neither has seen"), *reasons]), id="measured")
-        keys = (("n", f"keep {new}"), ("o", f"keep {old}"), ("Esc", "later"))
-        shown = [Content.assemble((key, "$primary"), (f" {word}", "$foreground-muted")) for key, word in keys]
-        yield Static(Content("   ").join(shown), id="keys")
+        words = (("ceremony.new", f"keep {new}"), ("ceremony.old", f"keep {old}"), ("ceremony.later", "later"))
+        yield KeysLine(named_keys(type(self), words, cast("MoltingApp", self.app).keys))

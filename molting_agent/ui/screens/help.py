@@ -29,7 +29,7 @@ class HelpScreen(PanelScreen):
             for title, rows in self.groups():
                 yield Static(Content.styled(title, "bold $accent"), classes="group")
                 yield Static(Content("\n").join([row_line(row) for row in rows]))
-        yield self.keys_line(("↑↓", "scroll"), ("Ctrl+P", "palette"), ("Esc", "back"))
+        yield self.keys_line(("↑↓", "scroll"), ("Ctrl+P", "palette"))
 
     def groups(self) -> list[tuple[str, list[Row]]]:
         """Title and rows (key or command, meaning, binding id) of each group."""

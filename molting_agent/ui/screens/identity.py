@@ -12,7 +12,6 @@ from textual.widgets.option_list import Option
 
 from molting_agent.clean import clean
 from molting_agent.identity_files import IdentityFile, diff, identity_files, read_file, write_file
-from molting_agent.ui.background import in_background
 from molting_agent.ui.external_editor import edit_outside, editor_command
 from molting_agent.ui.screens.editor import Editor
 from molting_agent.ui.screens.panel import PanelScreen
@@ -43,12 +42,12 @@ class IdentityScreen(PanelScreen):
             yield OptionList(compact=True)
             with VerticalScroll(id="reader"):
                 yield Static(id="text", markup=False)
-        yield self.keys_line(("e", "edit"), ("Ctrl+G", "$EDITOR"), ("d", "changes"), ("Esc", "back"))
+        yield self.keys_line(("identity.edit", "edit"), ("identity.diff", "changes"), ("identity.editor", "$EDITOR"))
 
     def on_mount(self) -> None:
         self.files = identity_files(self.molting.home)
         options = [
-            Option(Content.assemble((f"{file.name:<13}", "bold"), (file.what, "$foreground-muted")))
+            Option(Content.assemble((f"{file.name:<14}", "bold"), (file.what, "$foreground-muted")))
             for file in self.files
         ]
         self.query_one(OptionList).set_options(options)
@@ -66,7 +65,7 @@ class IdentityScreen(PanelScreen):
         file, as_diff = self.current, self.as_diff
 
         def arrived(text: str) -> None:
-            if self.is_mounted and self.current is file and self.as_diff == as_diff:
+            if self.current is file and self.as_diff == as_diff:
                 self.query_one("#text", Static).update(diff_text(text) if as_diff else Content(text))
                 self.query_one("#reader").scroll_home(animate=False)
                 words = len(text.split())
@@ -74,7 +73,7 @@ class IdentityScreen(PanelScreen):
                     f"{file.path}" if as_diff else f"{file.path}, {words} words; he reads it in a new conversation"
                 )
 
-        in_background(self.app, lambda: _text(file, as_diff), then=arrived, failed=self.say)
+        self.in_background(lambda: _text(file, as_diff), arrived)
 
     def action_diff(self) -> None:
         self.as_diff = not self.as_diff
@@ -89,7 +88,7 @@ class IdentityScreen(PanelScreen):
             keys = "Ctrl+S saves    Esc leaves it"
             self.app.push_screen(Editor(text, file.name, keys), lambda answer: self._save(file, answer or ""))
 
-        in_background(self.app, lambda: read_file(file), then=opened, failed=self.say)
+        self.in_background(lambda: read_file(file), opened)
 
     def action_edit_outside(self) -> None:
         """Edit it in the person's own editor."""
@@ -110,7 +109,7 @@ class IdentityScreen(PanelScreen):
 
     def _save(self, file: IdentityFile, text: str) -> None:
         if text:
-            in_background(self.app, lambda: write_file(file, text), then=lambda _done: self.show(), failed=self.say)
+            self.in_background(lambda: write_file(file, text), lambda _done: self.show())
 
 
 def _text(file: IdentityFile, as_diff: bool) -> str:

@@ -54,7 +54,10 @@ class IngestScreen(PanelScreen):
         with VerticalScroll(id="reader"):
             yield Static(id="text", markup=False)
         yield self.keys_line(
-            ("Enter", "look"), ("Ctrl+L", "find logs"), ("Ctrl+T", "label"), ("Ctrl+S", "read in"), ("Esc", "back")
+            ("ingest.look", "look"),
+            ("ingest.ingest", "read in"),
+            ("ingest.discover", "find logs"),
+            ("ingest.label", "label"),
         )
 
     def on_mount(self) -> None:
@@ -126,7 +129,7 @@ class IngestScreen(PanelScreen):
         in_background(self.app, work, then=lambda result: self._arrived(paths, *result), failed=failed)
 
     def _progress(self, now: "IngestProgress") -> None:
-        if self.is_mounted and self.working:
+        if self.is_open and self.working:
             share = now.done / now.total if now.total else 0.0
             self.say(f"{now.phase} {bar(share, BAR_CELLS)} {now.done:,} of {now.total:,} {Path(now.name).name}")
 
@@ -136,7 +139,7 @@ class IngestScreen(PanelScreen):
             await self.molting.chat.note(
                 f"Read in: {report.conversations:,} conversations, {report.memories:,} new memories.", "receipt"
             )
-        if not self.is_mounted:
+        if not self.is_open:
             return
         self.looked_at = paths if report.dry_run else []
         self.query_one("#text", Static).update(report_text(report, embedded))

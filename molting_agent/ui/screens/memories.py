@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEBOUNCE_S = 0.25
 LIST_LIMIT = 200
+ROWS_BEFORE = 3
 
 
 class MemoryScreen(PanelScreen):
@@ -57,11 +58,14 @@ class MemoryScreen(PanelScreen):
             with VerticalScroll(id="reader"):
                 yield Static(id="text", markup=False)
         yield self.keys_line(
-            ("↓", "list"), ("Ctrl+O", "source"), ("Ctrl+E", "edit"), ("Ctrl+D", "forget"), ("Esc", "back")
+            ("↓", "list"), ("memory.source", "source"), ("memory.edit", "edit"), ("memory.forget", "forget")
         )
 
     def on_mount(self) -> None:
         self.search("")
+
+    def awoke(self) -> None:
+        self.search(self.query_one(Input).value)
 
     @on(Input.Changed)
     def typed(self, event: Input.Changed) -> None:
@@ -84,10 +88,10 @@ class MemoryScreen(PanelScreen):
             return list(agent.recall(query)) if query.strip() else list(agent.memory.list(limit=LIST_LIMIT))
 
         def arrived(memories: list[RecalledMemory]) -> None:
-            if asked == self._asked and self.is_mounted:
+            if asked == self._asked:
                 self._show(memories, query)
 
-        in_background(self.app, work, then=arrived, failed=self.say)
+        self.in_background(work, arrived)
 
     def _show(self, memories: list[RecalledMemory], query: str) -> None:
         self.memories = memories
@@ -96,8 +100,11 @@ class MemoryScreen(PanelScreen):
         listing.highlighted = 0 if memories else None
         count = f"{len(memories)} {'memory' if len(memories) == 1 else 'memories'}"
         if not query.strip():
+            more = " and more" if len(memories) == LIST_LIMIT else ""
             self.say(
-                f"{count}, newest first" if memories else "Nothing is remembered yet; /remember TEXT writes a memory."
+                f"{count}{more}, your own entries first"
+                if memories
+                else "Nothing is remembered yet; /remember TEXT writes a memory."
             )
         else:
             self.say(f"{count} for this question" if memories else "Nothing is remembered about this.")
@@ -117,14 +124,24 @@ class MemoryScreen(PanelScreen):
         memory, agent = self.current, self.molting.agent
         text = self.query_one("#text", Static)
         text.update(reader_text(memory) if memory else Content(""))
+        self.query_one("#reader").scroll_home(animate=False)
         if memory is None or agent is None or not self.at_source:
             return
 
         def arrived(around: str) -> None:
-            if self.is_mounted and self.at_source and self.current is memory:
-                text.update(Content(clean(around)))
+            if self.at_source and self.current is memory:
+                text.update(source_content(clean(around)))
+                self._show_own_line(clean(around))
 
-        in_background(self.app, lambda: _around(agent, memory), then=arrived, failed=self.say)
+        self.in_background(lambda: _around(agent, memory), arrived)
+
+    def _show_own_line(self, around: str) -> None:
+        """Bring the memory's own line into view, with a little of what stands before it."""
+        reader = self.query_one("#reader", VerticalScroll)
+        width = max(1, reader.scrollable_content_region.width)
+        before = around.splitlines()[: next((at for at, x in enumerate(around.splitlines()) if x[:1] == ">"), 0)]
+        rows = sum(max(1, -(-len(line) // width)) for line in before)
+        self.call_after_refresh(reader.scroll_to, y=max(0, rows - ROWS_BEFORE), animate=False)
 
     def action_source(self) -> None:
         """Show the memory among the lines or turns around it, and back."""
@@ -143,7 +160,7 @@ class MemoryScreen(PanelScreen):
         def saved(text: str | None) -> None:
             if text:
                 in_background(
-                    self.app, lambda: [agent.memory.correct(memory.id, text)], then=self._forgotten, failed=self.say
+                    self.app, lambda: [agent.memory.correct(memory.id, text)], then=self._changed, failed=self.say
                 )
 
         keys = "Ctrl+S saves it in its file    Esc leaves it"
@@ -160,7 +177,7 @@ class MemoryScreen(PanelScreen):
 
         def answered(answer: str | None) -> None:
             if answer == "forget":
-                in_background(self.app, lambda: _forget(agent, memory.id), then=self._forgotten, failed=self.say)
+                in_background(self.app, lambda: _forget(agent, memory.id), then=self._changed, failed=self.say)
 
         where = clean_line(memory.citation)
         question = Confirm(
@@ -170,10 +187,11 @@ class MemoryScreen(PanelScreen):
         )
         self.app.push_screen(question, answered)
 
-    async def _forgotten(self, receipts: "list[Receipt]") -> None:
+    async def _changed(self, receipts: "list[Receipt]") -> None:
+        """Keep the receipts in the conversation, also when this screen is closed by now."""
         for receipt in receipts:
             await self.molting.chat.note(receipt_line(receipt), "receipt")
-        if self.is_mounted:
+        if self.is_open:
             self.search(self.query_one(Input).value)
 
 
@@ -185,6 +203,13 @@ def _around(agent: "Agent", memory: RecalledMemory) -> str:
     from molting_agent.source_text import source_text
 
     return source_text(agent.memory, memory)
+
+
+def source_content(around: str) -> Content:
+    """What stands around a memory, its own lines in colour."""
+    return Content("\n").join(
+        [Content.styled(line, "$accent" if line[:1] == ">" else "$foreground-muted") for line in around.splitlines()]
+    )
 
 
 def memory_line(memory: RecalledMemory, *, scored: bool) -> Content:

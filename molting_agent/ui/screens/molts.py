@@ -1,5 +1,6 @@
 """The Molts screen: his line of molts as a log, the report of each, promote and roll back."""
 
+import json
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -10,8 +11,8 @@ from textual.content import Content
 from textual.widgets import Markdown, OptionList
 from textual.widgets.option_list import Option
 
+from distill.progress import sparkline
 from molting_agent.clean import clean, clean_line
-from molting_agent.ui.background import in_background
 from molting_agent.ui.reply_text import ReplyText
 from molting_agent.ui.screens.panel import PanelScreen
 from molting_agent.ui.status_text import training_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from distill.registry import Molt
 
 WATCH_S = 1.0
+LOSS_CELLS = 32
 BASE_REPORT = (
     "## Molt 0: the base\n\nThe model as it was published, before he was put into it. It can always speak again."
 )
@@ -55,17 +57,21 @@ class MoltsScreen(PanelScreen):
             with VerticalScroll(id="reader"):
                 yield ReplyText()
         yield self.keys_line(
-            ("p", "let it speak"),
-            ("b", "roll back"),
-            ("c", "compare"),
-            ("n", "pin"),
-            ("t", "retrain"),
-            ("Esc", "back"),
+            ("molts.promote", "let it speak"),
+            ("molts.rollback", "roll back"),
+            ("molts.compare", "compare"),
+            ("molts.retrain", "retrain"),
+            ("molts.pin", "pin"),
+            ("molts.hold", "pause"),
+            ("molts.cancel", "stop"),
         )
 
     def on_mount(self) -> None:
         self.load()
         self.set_interval(WATCH_S, self.watch_training)
+
+    def awoke(self) -> None:
+        self.load()
 
     def watch_training(self) -> None:
         """A retraining moves on while the person looks."""
@@ -83,12 +89,12 @@ class MoltsScreen(PanelScreen):
         def work() -> "tuple[list[Molt], bool]":
             return agent.registry.list(base), agent.registry.is_pinned(base)
 
-        in_background(self.app, work, then=lambda found: self._arrived(*found), failed=self.say)
+        self.in_background(work, lambda found: self._arrived(*found))
 
     def _arrived(self, molts: "list[Molt]", pinned: bool) -> None:
         self.pinned = pinned
         agent = self.molting.agent
-        if not self.is_mounted or agent is None:
+        if agent is None:
             return
         speaking = agent.status.molt
         self.molts = sorted(molts, key=lambda molt: molt.number, reverse=True)
@@ -127,11 +133,11 @@ class MoltsScreen(PanelScreen):
         molt = next((molt for molt in self.molts if molt.number == number), None)
 
         async def arrived(text: str) -> None:
-            if self.is_mounted and self.current == number:
+            if self.current == number:
                 await self.query_one(ReplyText).update(text)
                 self.query_one("#reader").scroll_home(animate=False)
 
-        in_background(self.app, lambda: report_of(molt), then=arrived, failed=self.say)
+        self.in_background(lambda: report_of(molt), arrived)
 
     @on(Markdown.LinkClicked)
     def link_clicked(self, event: Markdown.LinkClicked) -> None:
@@ -167,9 +173,7 @@ class MoltsScreen(PanelScreen):
         if agent is None or agent.model is None:
             return
         base, wanted = agent.model.source_sha256, not self.pinned
-        in_background(
-            self.app, lambda: agent.registry.pin(base, wanted), then=lambda _number: self.load(), failed=self.say
-        )
+        self.in_background(lambda: agent.registry.pin(base, wanted), lambda _number: self.load())
 
     def action_hold(self) -> None:
         self.molting.training.toggle_pause()
@@ -189,9 +193,21 @@ def report_of(molt: "Molt | None") -> str:
     if molt is None:
         return BASE_REPORT
     try:
-        return clean((molt.path / "report.md").read_text(encoding="utf-8"))
+        title, _, rest = clean((molt.path / "report.md").read_text(encoding="utf-8")).partition("\n")
+        return f"{title}\n\n{loss_line(molt)}\n\n{rest}"
     except (OSError, UnicodeDecodeError):
         return f"## Molt {molt.number}\n\n{clean(molt.title)}\n\nIts report.md is missing."
+
+
+def loss_line(molt: "Molt") -> str:
+    """``loss ▇▅▃▂ 3.57 in the first tenth, 2.60 in the last``, from its report; "" when it tells no losses."""
+    try:
+        losses = json.loads((molt.path / "report.json").read_text(encoding="utf-8"))["training"]["losses"]
+        tenth = max(1, len(losses) // 10)
+        first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+        return f"loss {sparkline(losses, LOSS_CELLS)} {first:.2f} in the first tenth, {last:.2f} in the last"
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return ""
 
 
 def molt_line(molt: "Molt", *, speaking: bool) -> Content:

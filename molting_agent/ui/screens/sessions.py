@@ -11,7 +11,6 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from molting_agent.clean import clean_line
-from molting_agent.ui.background import in_background
 from molting_agent.ui.export import export_session
 from molting_agent.ui.screens.ask_line import AskLine
 from molting_agent.ui.screens.panel import PanelScreen
@@ -48,11 +47,17 @@ class SessionsScreen(PanelScreen):
         yield self.said_line()
         yield OptionList(compact=True)
         yield self.keys_line(
-            ("Enter", "go on"), ("Ctrl+N", "new"), ("Ctrl+R", "rename"), ("Ctrl+E", "markdown"), ("Esc", "back")
+            ("sessions.resume", "go on"),
+            ("sessions.new", "new"),
+            ("sessions.rename", "rename"),
+            ("sessions.export", "markdown"),
         )
 
     def on_mount(self) -> None:
         self.search(self.words)
+
+    def awoke(self) -> None:
+        self.search(self.query_one(Input).value)
 
     @on(Input.Changed)
     def typed(self, event: Input.Changed) -> None:
@@ -71,10 +76,10 @@ class SessionsScreen(PanelScreen):
         asked = self._asked
 
         def arrived(found: "list[FoundTurn]") -> None:
-            if asked == self._asked and self.is_mounted:
+            if asked == self._asked:
                 self._show(found, query, stay_on)
 
-        in_background(self.app, lambda: agent.search_sessions(query), then=arrived, failed=self.say)
+        self.in_background(lambda: agent.search_sessions(query), arrived)
 
     def _show(self, found: "list[FoundTurn]", query: str, stay_on: str) -> None:
         self.found = found
@@ -122,11 +127,9 @@ class SessionsScreen(PanelScreen):
 
         def answered(title: str | None) -> None:
             if title and title.strip():
-                in_background(
-                    self.app,
+                self.in_background(
                     lambda: agent.rename_session(one.summary.id, title),
-                    then=lambda _done: self.search(self.query_one(Input).value, stay_on=one.summary.id),
-                    failed=self.say,
+                    lambda _done: self.search(self.query_one(Input).value, stay_on=one.summary.id),
                 )
 
         self.app.push_screen(AskLine("What shall it be called?", value=one.summary.title), answered)
@@ -139,7 +142,7 @@ class SessionsScreen(PanelScreen):
 
 
 def found_line(one: "FoundTurn", *, current: bool) -> Content:
-    """``● 2026-02-08 14:03   12 turns   is baleia ok for tonight?   he: …the disk is full…``"""
+    """``● 2026-02-08 14:03   12 turns   is baleia ok for tonight?``, and below it what was found in it."""
     session = one.summary
     when = clean_line(session.updated_at)[:16].replace("T", " ")
     turns = f"{session.turns:>4} turn{' ' if session.turns == 1 else 's'}"
@@ -150,5 +153,6 @@ def found_line(one: "FoundTurn", *, current: bool) -> Content:
         clean_line(session.title),
     ]
     if one.excerpt:
-        parts.append((f"   {'you' if one.role == 'user' else 'he'}: {clean_line(one.excerpt)}", "$foreground-muted"))
+        who = "you" if one.role == "user" else "he"
+        parts.append((f"\n{'':20}{who}: {clean_line(one.excerpt)}", "$foreground-muted"))
     return Content.assemble(*parts)

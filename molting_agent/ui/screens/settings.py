@@ -12,7 +12,6 @@ from textual.widgets.option_list import Option
 
 from molting_agent.clean import clean
 from molting_agent.setting import Setting, parse_value, settings, shown
-from molting_agent.ui.background import in_background
 from molting_agent.ui.screens.ask_line import AskLine
 from molting_agent.ui.screens.panel import PanelScreen
 
@@ -41,7 +40,7 @@ class SettingsScreen(PanelScreen):
             yield OptionList(compact=True)
             with VerticalScroll(id="reader"):
                 yield Static(id="text", markup=False)
-        yield self.keys_line(("Enter", "change"), ("d", "default"), ("Esc", "back"))
+        yield self.keys_line(("settings.change", "change"), ("settings.default", "default"))
 
     def on_mount(self) -> None:
         self.load()
@@ -56,10 +55,9 @@ class SettingsScreen(PanelScreen):
             return list(settings(load_config(home)))
 
         def arrived(found: list[Setting]) -> None:
-            if self.is_mounted:
-                self._show(found, said)
+            self._show(found, said)
 
-        in_background(self.app, work, then=arrived, failed=self.say)
+        self.in_background(work, arrived)
 
     def _show(self, found: list[Setting], said: str) -> None:
         listing = self.query_one(OptionList)
@@ -118,7 +116,7 @@ class SettingsScreen(PanelScreen):
             when = "" if key in NOW else "; it counts from the next start"
             self.load(f"{key} is {text.strip() or 'empty'}{when}")
 
-        in_background(self.app, work, then=written, failed=self.say)
+        self.in_background(work, written)
 
 
 def setting_line(one: Setting, width: int) -> Content:
