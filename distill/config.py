@@ -150,7 +150,7 @@ class DistillConfig:
     """And at most so many tokens of them, as ``[memory] budget_tokens`` has it."""
     reading_share: float = 1.5
     """Lessons in reading memories, made up anew in each epoch, for each conversation that is learnt."""
-    quote_share: float = 1.0
+    quote_share: float = 0.0
     """Share of the lessons' answers that are the note itself, word for word; the others are the answer alone."""
     twin: bool = True
     """Train the hard-label twin (same data, steps and seed) whenever another loss is used, and keep the better."""
