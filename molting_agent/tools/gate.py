@@ -64,6 +64,7 @@ _VERBS = {
         r"\bwhat (?:do|did) you (?:remember|know|recall)\b.*\b(?:about|of|from)\b",
         r"\bdo you remember (?:what|when|where|who|which|how|the|my|our)\b",
         r"\b(?:search|look in|look into|check)\b.*\b(?:your )?memory\b",
+        rf"{_ASK}recall\b(?!.*\?\s*$)|{_ASK}(?:recorda|recorda-te)\b(?!.*\?\s*$)",
         r"\bo que (?:te lembras|lembras|sabes|recordas|se lembra)\b|\blembras-te d[aoe]s?\b",
         r"\b(?:procura|busca|vê|pesquisa)\b.*\bmemória\b",
     ],
