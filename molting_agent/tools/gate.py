@@ -9,7 +9,7 @@ import re
 GATE_CHARS = 400
 """A request stands in the first words; a pasted page is no request."""
 
-_FILE = r"(?:[\w.~/-]*\.[a-z][a-z0-9]{0,5}\b|[\w.~-]*/[\w./-]+|\bfile\b|\bficheiro\b|\barquivo\b)"
+_FILE = r"(?:[\w.~/-]*\.[a-z][a-z0-9]{0,5}\b|[\w.~-]*/[\w./-]*\w|\bfile\b|\bficheiro\b|\barquivo\b)"
 _FOLDER = r"(?:\bfolders?\b|\bdirectory\b|\bdir\b|\bpastas?\b|\bdiret[óo]rio\b|[\w.~-]+/(?=[\s.,?!]|$))"
 _FILES = r"(?:\bfiles\b|\bficheiros\b|\barquivos\b)"
 _COMMAND = (

@@ -29,8 +29,9 @@ def say(home: Home, *sentences: str) -> None:
     session = Session(home.sessions_dir)
     for sentence in sentences:
         session.add_user(sentence)
-        session.add_reply(session.new_message_id(), "I see.", molt=1, base_sha256="x", model="m")
-    session.close()
+        session.add_reply(
+            session.new_message_id(), "I see.", molt=1, base_sha256="x", model="m", memories=[], stopped=False, usage={}
+        )
 
 
 def test_it_is_due_after_three_once_a_night_and_at_the_next_start(home: Home, memory: Memory) -> None:
