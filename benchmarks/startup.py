@@ -3,43 +3,26 @@
 .venv/bin/python benchmarks/startup.py [REPEATS]
 """
 
-import fcntl
-import os
-import pty
-import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 
 from common import bench_home, print_table, ratios, seconds, spread
+from terminal import Terminal
 
 from memory.home import Home
 from molting_agent.runtime.models import embedded_model
 
-PAINTED = b"sk him something"  # the cursor stands on the first letter
-PATIENCE_S = 60
+PAINTED = "sk him something"  # the cursor stands on the first letter
 
 
 def first_paint(home: Home) -> float:
     """Seconds until the prompt stands on the terminal; the app is ended afterwards."""
-    started = time.perf_counter()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "molting_agent", "--home", str(home.root)])
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 32, 110, 0, 0))
-    shown = b""
+    terminal = Terminal([sys.executable, "-m", "molting_agent", "--home", str(home.root)])
     try:
-        while PAINTED not in shown and time.perf_counter() - started < PATIENCE_S:
-            shown += os.read(terminal, 65536)
-        painted = time.perf_counter() - started
-        assert PAINTED in shown, "the app did not paint"
-        return painted
+        return terminal.until(PAINTED)
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(terminal)
+        terminal.close()
 
 
 def import_textual() -> None:

@@ -121,11 +121,14 @@ class Agent(Talks):
 
     # -- a turn --------------------------------------------------------------------------------------------------------
 
-    def turn(self, text: str, *, with_memory: bool = True, again: bool = False) -> Generator[Event, None, None]:
+    def turn(
+        self, text: str, *, with_memory: bool = True, again: bool = False, errand: str = ""
+    ) -> Generator[Event, None, None]:
         """One question and its reply; ends with ReplyFinished, or with a Notice of severity error (see ``last_error``).
 
         ``again`` asks the last question of the conversation anew: it is on disk already, and the old reply stays there
-        as another branch (see ``go_back``).
+        as another branch (see ``go_back``). ``errand`` is what ``text`` asks of him where nobody typed it: nothing of
+        it is kept as a wish, and he uses only tools that look.
 
         A second ReplyStarted of the same message begins the reply anew: the engine had died and was asked once more.
         A caller that closes the generator stops the reply. Errors: UsageError while another turn runs.
@@ -135,7 +138,7 @@ class Agent(Talks):
         try:
             self._stop.clear()
             self.last_error = None
-            yield from self._turn(text, with_memory, again)
+            yield from self._turn(text, with_memory, again, errand)
         except MoltingError as error:
             self.last_error = error
             yield Notice(str(error), "error")
@@ -162,14 +165,15 @@ class Agent(Talks):
         self._settling.look(self.speaker.speaks)
         return events
 
-    def _turn(self, text: str, with_memory: bool, again: bool) -> Iterator[Event]:
+    def _turn(self, text: str, with_memory: bool, again: bool, errand: str) -> Iterator[Event]:
         started = time.monotonic()
         try:
             message_id = self.session.turns[-1].message_id if again else self.session.add_user(text)
         except OSError as error:
             raise HomeError(f"{self.home.sessions_dir}: your words could not be kept ({error.strerror})") from None
         yield UserSaved(message_id, text)
-        yield from self._keep_wish(text)
+        wish = "" if errand else asked_to_remember(text)
+        yield from self._keep_wish(wish)
         yield from self.start()
         yield from self._swap_if_changed()
         memories: list[RecalledMemory] = []
@@ -186,16 +190,16 @@ class Agent(Talks):
             yield MemoriesShown(tuple(memories), time.monotonic() - asked)
         self._shown.update((memory.id, memory) for memory in memories)
         with training_paused(self.home), self._settling.held():
-            uses = yield from self._act(text)
+            uses = [] if wish else (yield from self._act(errand or text, only_look=bool(errand)))
             reply = Reply(self.session.new_message_id(), self.status.molt, tuple(memories), started, tuple(uses))
-            reply.kept_wish = bool(asked_to_remember(text))
+            reply.kept_wish = bool(wish)
             yield from self._reply(reply)
 
-    def _act(self, text: str) -> Generator[Event, None, list[ToolUse]]:
+    def _act(self, text: str, *, only_look: bool) -> Generator[Event, None, list[ToolUse]]:
         """Use a tool where the words call for one; plain talk costs a few patterns. What came of it is on disk."""
-        if asked_to_remember(text) or not self.config.tools.enabled or not suggested(text):
+        if not self.config.tools.enabled or not suggested(text):
             return []
-        uses = yield from self.acting.turn(text, self.consent)
+        uses = yield from self.acting.turn(text, self.consent, only_look=only_look)
         who = {"base_sha256": self.speaker.base_sha256, "model": self.status.model_name}
         for use in uses:
             self.session.add_use(use, molt=self.status.molt, **who)
@@ -267,9 +271,9 @@ class Agent(Talks):
         self._show(memories_shown=len(reply.memories))
         self._index_soon(vectors=True)
 
-    def _keep_wish(self, text: str) -> Iterator[Event]:
+    def _keep_wish(self, wish: str) -> Iterator[Event]:
         """Remember what the person asks to have remembered, by plain rules: no model decides about it."""
-        if wish := asked_to_remember(text):
+        if wish:
             try:
                 yield MemoryKept(self.memory.add(wish))
             except MoltingError as error:  # the words are in the transcript: a broken memory may not cost the turn

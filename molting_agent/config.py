@@ -67,6 +67,8 @@ class MemorySettings(Section):
     """Any sentence-transformers model, by name or folder; paraphrase-multilingual-MiniLM-L12-v2 for other languages."""
     chroma: str = ""
     """Address of a Chroma server such as "http://host:8000", for more than one machine; empty keeps the index here."""
+    nightly: bool = True
+    """Once a night, or at the next start, the idle app proposes what you said that may be worth keeping."""
     private: Rules = ()
     """Remembered, but never learnt from and never sent away: paths like "~/clients/**", words like "#medical"."""
     never_train: Rules = ()

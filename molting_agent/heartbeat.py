@@ -88,7 +88,7 @@ def _look_after(home: Home, agent: "Agent", item: str, clock: Callable[[], datet
         agent.use_session(Session(Path(folder)))
         text = ""
         try:
-            for event in agent.turn(question):
+            for event in agent.turn(question, errand=item):
                 if isinstance(event, ReplyFinished):
                     text = " ".join(event.text.split())
         except MoltingError as error:

@@ -46,7 +46,7 @@ def child_command(
     """
     from molting_agent.config import load_config
 
-    command = [sys.executable, "-m", "distill", "train", "--home", str(home.root)]
+    command = [sys.executable, "-P", "-m", "distill", "train", "--home", str(home.root)]
     values = {"--minutes": str(minutes) if minutes else "", "--recipe": recipe, "--model": load_config(home).model.name}
     for option, value in values.items():
         command += [option, value] if value else []

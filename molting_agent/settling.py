@@ -35,7 +35,7 @@ class Settling:
     def command(self) -> list[str]:
         """The child's command line."""
         name = ["--model", self._settings.name] if self._settings.name else []
-        return [sys.executable, "-m", "distill", "settle", "--home", str(self._home.root), *name]
+        return [sys.executable, "-P", "-m", "distill", "settle", "--home", str(self._home.root), *name]
 
     def look(self, molt: Molt | None) -> bool:
         """Between turns: start the child if ``molt`` speaks with an adapter and all is quiet; whether it did."""

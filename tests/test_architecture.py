@@ -71,6 +71,13 @@ def test_import_is_light(module: str, banned: set[str]) -> None:
     assert done.stdout.split() == []
 
 
+def test_child_processes_import_nothing_from_the_folder_they_are_started_in() -> None:
+    """A confined command may write there: a json.py of its own must not be run outside the wall."""
+    children = [(p, match) for p in SOURCES for match in re.finditer(r'executable,\s*("-P",\s*)?"-m"', p.read_text())]
+    assert len(children) >= 10
+    assert [str(p.relative_to(ROOT)) for p, match in children if not match[1]] == []
+
+
 def test_file_map_of_the_readme_is_true() -> None:
     """Every path in the README's map exists, and every folder with code is in it."""
     block = re.search(r"## The house\n.*?```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

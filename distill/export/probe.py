@@ -60,7 +60,7 @@ def probe(model: Path, adapter: Path | None, log: Path) -> Probe:
     with tempfile.TemporaryDirectory(prefix="molting-probe-") as folder:
         out = Path(folder) / "probe.npz"
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "distill.export.probe", str(model), str(adapter or ""), str(out)]
+        command = [sys.executable, "-P", "-m", "distill.export.probe", str(model), str(adapter or ""), str(out)]
         with log.open("ab") as output:
             done = subprocess.run(
                 command,

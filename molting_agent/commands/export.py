@@ -44,7 +44,7 @@ CLEAR_LINE = "\r\x1b[K"
 @with_home
 def export(home: "Home", *, kind: str, number: int | None, quant: str, out: Path | None, as_json: bool) -> None:
     """Write a molt for use elsewhere, and compare it with the student that speaks before it is left there."""
-    command = [sys.executable, "-m", "distill", "export", "--home", str(home.root), "--format", kind]
+    command = [sys.executable, "-P", "-m", "distill", "export", "--home", str(home.root), "--format", kind]
     command += ["--quant", quant, "--model", open_config(home).model.name]
     command += ["--molt", str(number)] if number is not None else []
     command += ["--out", str(out.expanduser().absolute())] if out else []

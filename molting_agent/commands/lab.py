@@ -54,7 +54,7 @@ def report(home: "Home", *, name: str, quick: bool, as_json: bool) -> None:
 
 def _school(home: "Home", *arguments: str, as_json: bool) -> None:
     """Leave the terminal to the child, and end as it ends."""
-    command = [sys.executable, "-m", "distill", "lab", *arguments, "--home", str(home.root)]
+    command = [sys.executable, "-P", "-m", "distill", "lab", *arguments, "--home", str(home.root)]
     child = subprocess.Popen([*command, *(["--json"] if as_json else [])], stdin=subprocess.DEVNULL)
     try:
         code = child.wait()

@@ -67,7 +67,7 @@ class EngineClient:
             log.replace(log.with_suffix(".log.old"))
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "molting_agent.runtime.worker"],
+                [sys.executable, "-P", "-m", "molting_agent.runtime.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -102,6 +102,7 @@ def requantise_file(source: Path, target: Path, log: Path, kind: str = "q8_0") -
         with log.open("ab") as output:
             command = [
                 sys.executable,
+                "-P",
                 "-m",
                 "molting_agent.runtime.worker",
                 "--requantise",

@@ -1,5 +1,6 @@
 """One act of a turn: chosen, settled, agreed to or refused, done, and told as events; the reply comes after it."""
 
+import os
 import secrets
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
@@ -39,7 +40,7 @@ Consent = Callable[[Proposal], Answer]
 
 
 class Acting:
-    """The tools of one agent; ``always`` holds what was agreed to for as long as he is open."""
+    """The tools of one agent; ``always`` holds what was agreed to for as long as he is open: tool, action, folder."""
 
     def __init__(
         self,
@@ -58,19 +59,23 @@ class Acting:
         self._open_memory = open_memory
         self._forget = forget
         self._is_stopped = is_stopped
-        self.always: set[tuple[str, str]] = set()
+        self.always: set[tuple[str, str, str]] = set()
 
-    def turn(self, text: str, consent: Consent) -> Generator[Event, None, list[ToolUse]]:
+    def turn(self, text: str, consent: Consent, *, only_look: bool = False) -> Generator[Event, None, list[ToolUse]]:
         """``act``; a worker that dies over it costs a notice and never the reply."""
         try:
-            return (yield from self.act(text, consent))
+            return (yield from self.act(text, consent, only_look=only_look))
         except EngineError as error:
             yield Notice(f"no tool was used ({error})", "warning")
             return []
 
-    def act(self, text: str, consent: Consent) -> Generator[Event, None, list[ToolUse]]:
-        """Events of the act that ``text`` asks for, if any; returns what was used. Errors: EngineError."""
-        call = self._choose(text)
+    def act(self, text: str, consent: Consent, *, only_look: bool = False) -> Generator[Event, None, list[ToolUse]]:
+        """Events of the act that ``text`` asks for, if any; returns what was used. Errors: EngineError.
+
+        ``only_look``: tools that act are not there to be chosen, because nobody is there to be asked.
+        """
+        tools = {name: tool for name, tool in self._tools.items() if tool.effect == "look" or not only_look}
+        call = self._choose(tools, text)
         if call is None:
             return []
         use_id = secrets.token_hex(6)
@@ -95,29 +100,41 @@ class Acting:
             is_stopped=self._is_stopped,
         )
 
-    def _choose(self, text: str) -> Call | None:
+    def _choose(self, tools: Mapping[str, Tool], text: str) -> Call | None:
         info = self._speaker.engine.info
         if knows_tools(info.chat_template) and info.parameters >= NATIVE_PARAMETERS:
-            return choose_natively(self._speaker.engine, self._tools, text)
-        return choose(self._speaker.engine, self._tools, text)
+            return choose_natively(self._speaker.engine, tools, text)
+        return choose(self._speaker.engine, tools, text)
 
     def _do(self, call: Call, consent: Consent) -> tuple[str, str]:
         """How it went and what the tool said."""
         tool, place = call.tool, self.place()
         try:
             arguments = tool.settle(place, call.arguments)
+            if asks(tool, place, arguments) and not self._agreed(tool, place, arguments, consent):
+                return "refused", REFUSED
         except ToolError as error:
             return "failed", str(error)
-        if asks(tool, place, arguments):
-            action = tool.action(place, arguments)
-            if (tool.name, action) not in self.always:
-                answer = consent(Proposal(tool.name, clean(action)))
-                if answer == "session":
-                    self.always.add((tool.name, action))
-                elif answer != "once":
-                    return "refused", REFUSED
         outcome = tool.run(place, arguments)
         return ("done" if outcome.ok else "failed"), outcome.text
+
+    def _agreed(self, tool: Tool, place: Place, arguments: dict[str, Any], consent: Consent) -> bool:
+        """Whether the person agrees, or did for this session. Errors: ToolError where they could not know to what."""
+        action = tool.action(place, arguments)
+        if clean(action) != action:
+            raise ToolError("it holds characters that cannot be shown, so nobody can agree to it; nothing was done")
+        key = (tool.name, action, str(place.cwd))
+        if key in self.always:
+            return True
+        answer = consent(Proposal(tool.name, action))
+        if answer not in ("once", "session"):
+            return False
+        # The answer may have taken minutes, and the same words may mean something else by now.
+        if tool.action(place, arguments) != action:
+            raise ToolError("what it would change is no longer what was shown; nothing was done")
+        if answer == "session":
+            self.always.add(key)
+        return True
 
 
 def asks(tool: Tool, place: Place, arguments: Mapping[str, Any]) -> bool:
@@ -126,10 +143,19 @@ def asks(tool: Tool, place: Place, arguments: Mapping[str, Any]) -> bool:
 
 
 def allowed_folders(settings: ToolSettings, home: Path, cwd: Path) -> tuple[Path, ...]:
-    """The real folders of [tools] folders; where none are named, the home and the current folder."""
+    """The real folders of [tools] folders; where none are named, the home and the current folder.
+
+    A named folder that is a link within another one is left out: a command may write there, and could have put the link
+    to wherever it wants to get.
+    """
     named = [Path(folder).expanduser() for folder in settings.folders] or [home, cwd]
-    real = []
+    real: dict[Path, Path] = {}
     for folder in named:
         with suppress(OSError, RuntimeError):
-            real.append(folder.resolve())
-    return tuple(dict.fromkeys(real))
+            real[folder.resolve()] = Path(os.path.abspath(folder))  # noqa: PTH100 - links are to stay
+    kept = [
+        path
+        for path, written in real.items()
+        if not any(other in written.parents and other != path and other not in path.parents for other in real)
+    ]
+    return tuple(kept)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from memory.errors import EngineError
 from molting_agent.runtime.protocol import Delta, Engine, Sampling, Segment
@@ -20,9 +21,13 @@ REPLY = "reply"
 ARGUMENT_TOKENS = 200
 GREEDY = Sampling(temperature=0, repeat_penalty=1.0)
 SMALL_PARAMETERS = 300_000_000
-MARGIN_NATS = {"small": -3.2, "larger": -2.5}
+MARGIN_NATS = -2.5
 """A suggested tool is dropped when its name is less likely than a reply by more than this. A wrong look costs a moment
 and a wrong act is asked about, so the patterns are believed unless the model is sure."""
+NOTHING = "..."
+"""A small model leans to some names whatever is asked, by up to five nats: it is asked this first, and what it answers
+is taken off (contextual calibration, Zhao et al. 2021). Its margin is then 0."""
+_leanings: WeakKeyDictionary[Engine, dict[str, float]] = WeakKeyDictionary()
 
 EXAMPLES: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("How are you today?", REPLY, None),
@@ -65,9 +70,12 @@ def choose(engine: Engine, tools: Mapping[str, Tool], text: str) -> Call | None:
     request = " ".join(text.split())[:GATE_CHARS]
     head = Segment(examples())
     engine.warm([head], aside=True)
-    likely = {name: _nats(engine, head, request, name) for name in [REPLY, *candidates]}
-    margin = MARGIN_NATS["small" if engine.info.parameters < SMALL_PARAMETERS else "larger"]
-    fitting = [name for name in candidates if likely[REPLY] - likely[name] >= margin]
+    names = [REPLY, *candidates]
+    likely, margin = {name: -_nats(engine, head, request, name) for name in names}, MARGIN_NATS
+    if engine.info.parameters < SMALL_PARAMETERS:
+        leaning, margin = _leaning(engine, head, names), 0.0
+        likely = {name: nats - leaning[name] for name, nats in likely.items()}
+    fitting = [name for name in candidates if likely[name] - likely[REPLY] >= margin]
     return _with_arguments(engine, head, tools[fitting[0]], request) if fitting else None
 
 
@@ -83,6 +91,15 @@ def examples() -> str:
 def _nats(engine: Engine, head: Segment, request: str, name: str) -> float:
     asked = Segment(f"Person: {request}\nAction:")
     return engine.score([head, asked, Segment(f" {name}", target=True)], aside=True).nats[0]
+
+
+def _leaning(engine: Engine, head: Segment, names: list[str]) -> dict[str, float]:
+    """How likely each name is where nothing was asked; found out once an engine, by its base model."""
+    known = _leanings.setdefault(engine, {})
+    for name in names:
+        if name not in known:
+            known[name] = -_nats(engine, head, NOTHING, name)
+    return known
 
 
 def _with_arguments(engine: Engine, head: Segment, tool: Tool, request: str) -> Call | None:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from molting_agent.tools import landlock, seccomp
 from molting_agent.tools.cage import Order, Report
-from molting_agent.tools.paths import KERNEL_FOLDERS
+from molting_agent.tools.paths import refusal
 from molting_agent.tools.tool import Place, Tool, ToolError
 
 OUTPUT_BYTES = 256_000
@@ -51,7 +51,7 @@ def run_walled(place: Place, wall: str, command: list[str], scratch: Path) -> tu
     """Run ``command`` behind a wall, and give how it ended and what it said. ``scratch`` is its home and /tmp."""
     order = make_order(place, wall, command, scratch.resolve())
     with subprocess.Popen(
-        [sys.executable, "-m", "molting_agent.tools.cage"],
+        [sys.executable, "-P", "-m", "molting_agent.tools.cage"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -103,7 +103,10 @@ def make_order(place: Place, wall: str, command: list[str], scratch: Path) -> Or
 
 
 def writable_folders(place: Place) -> list[Path]:
-    """The allowed folders that a command may write: none that is, holds or lies in his home or holds the person's."""
+    """The allowed folders that a command may write.
+
+    None that is, holds or lies in his home, holds the person's, lies where secrets are kept, or belongs to the system.
+    """
     agent, person = place.home.root.resolve(), Path.home().resolve()
 
     def holds(outer: Path, inner: Path) -> bool:
@@ -116,7 +119,8 @@ def writable_folders(place: Place) -> list[Path]:
         and not holds(folder, agent)
         and not holds(agent, folder)
         and not holds(folder, person)
-        and not any(holds(Path(kept), folder) for kept in (*SYSTEM_FOLDERS, *KERNEL_FOLDERS, "/etc", "/boot"))
+        and not refusal(folder)
+        and not any(holds(Path(kept), folder) for kept in (*SYSTEM_FOLDERS, "/etc", "/boot"))
     ]
 
 

@@ -99,7 +99,7 @@ def check_writable(place: Place, path: Path) -> None:
         raise ToolError(f"{path} belongs to his own home, which tools never write; remember and forget do")
     if not is_allowed(place, path):
         raise ToolError(f"{path} is outside the folders of [tools] in config.toml; nothing is written there")
-    if ".git" in path.parts:
+    if ".git" in (part.lower() for part in path.parts):  # some file systems do not tell them apart
         raise ToolError(f"{path} is git's own; nothing is written there")
 
 

@@ -9,7 +9,7 @@ import re
 GATE_CHARS = 400
 """A request stands in the first words; a pasted page is no request."""
 
-_FILE = r"(?:[\w.~/-]*\.[a-z][a-z0-9]{0,5}\b|[\w.~-]*/[\w./-]+|\bfile\b|\bficheiro\b|\barquivo\b)"
+_FILE = r"(?:[\w.~/-]*\.[a-z][a-z0-9]{0,5}\b|[\w.~-]*/[\w./-]*\w|\bfile\b|\bficheiro\b|\barquivo\b)"
 _FOLDER = r"(?:\bfolders?\b|\bdirectory\b|\bdir\b|\bpastas?\b|\bdiret[óo]rio\b|[\w.~-]+/(?=[\s.,?!]|$))"
 _FILES = r"(?:\bfiles\b|\bficheiros\b|\barquivos\b)"
 _COMMAND = (
@@ -64,6 +64,7 @@ _VERBS = {
         r"\bwhat (?:do|did) you (?:remember|know|recall)\b.*\b(?:about|of|from)\b",
         r"\bdo you remember (?:what|when|where|who|which|how|the|my|our)\b",
         r"\b(?:search|look in|look into|check)\b.*\b(?:your )?memory\b",
+        rf"{_ASK}recall\b(?!.*\?\s*$)|{_ASK}(?:recorda|recorda-te)\b(?!.*\?\s*$)",
         r"\bo que (?:te lembras|lembras|sabes|recordas|se lembra)\b|\blembras-te d[aoe]s?\b",
         r"\b(?:procura|busca|vê|pesquisa)\b.*\bmemória\b",
     ],

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from molting_agent.clean import clean_line
+from molting_agent.clean import clean, clean_line
 from molting_agent.tools.tool import Place, Tool, ToolError
 
 RECALLED = 5
@@ -45,7 +45,7 @@ def _settle_forget(place: Place, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _forget_action(place: Place, arguments: dict[str, Any]) -> str:
-    return "\n".join(f"forget {it.citation}: {it.text}" for it in place.open_memory().get([arguments["what"]]))
+    return clean("\n".join(f"forget {it.citation}: {it.text}" for it in place.open_memory().get([arguments["what"]])))
 
 
 REMEMBER = Tool("remember", "act", remember, lambda _place, arguments: f"write into MEMORY.md: {arguments['text']}")

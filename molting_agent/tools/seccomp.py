@@ -81,7 +81,18 @@ SIGNALS: dict[str, tuple[int | None, int | None]] = {
     "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
 }
-_CLONE, _CLONE3, _IOCTL = (56, 220), (435, 435), (16, 29)
+# Without a namespace for them, these reach what other programs of the same person share.
+SHARED: dict[str, tuple[int | None, int | None]] = {
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+}
+_CLONE, _CLONE3, _IOCTL, _PRLIMIT = (56, 220), (435, 435), (16, 29), (302, 261)
 
 
 def supported() -> bool:
@@ -90,10 +101,14 @@ def supported() -> bool:
 
 
 def program(*, attributes: bool, signals: bool, machine: str = "") -> bytes:
-    """The filter as ``struct sock_filter`` after one another; ``attributes`` and ``signals`` are refused too if set."""
+    """The filter as ``struct sock_filter`` after one another.
+
+    ``attributes``: the command shares its namespaces with others, so that their files' attributes, their memory and
+    limits are refused too; ``signals`` likewise.
+    """
     machine = machine or platform.machine()
     column = list(AUDIT_ARCH).index(machine)
-    refused = {**ALWAYS, **(ATTRIBUTES if attributes else {}), **(SIGNALS if signals else {})}
+    refused = {**ALWAYS, **(ATTRIBUTES | SHARED if attributes else {}), **(SIGNALS if signals else {})}
     code = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, AUDIT_ARCH[machine]),
@@ -120,6 +135,16 @@ def program(*, attributes: bool, signals: bool, machine: str = "") -> bytes:
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
+    if attributes:  # the limits of others: a second of CPU time would end them
+        own = code.pop()
+        code += [
+            (_JUMP_EQUAL, 0, 4, _PRLIMIT[column]),
+            (_LOAD, 0, 0, _ARGUMENTS_AT),
+            (_JUMP_EQUAL, 1, 0, 0),
+            (_RETURN, 0, 0, _ERRNO | _EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+            own,
+        ]
     return b"".join(struct.pack("HBBI", *line) for line in code)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from memory.errors import MoltingError
 from memory.home import Home
+from molting_agent.clean import clean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -94,11 +95,15 @@ class Tool:
         return schema
 
     def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments as the schema has them, with its defaults. Errors: ToolError."""
+        """The arguments as the schema has them, with its defaults, and without what cannot be shown. Errors: ToolError.
+
+        A person agrees to what they see: a command could otherwise hide its other half in a terminal's title.
+        """
         from pydantic import ValidationError
 
+        shown = {name: clean(value) if isinstance(value, str) else value for name, value in arguments.items()}
         try:
-            return self.arguments.model_validate(arguments).model_dump()
+            return self.arguments.model_validate(shown).model_dump()
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])

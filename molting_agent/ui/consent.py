@@ -7,14 +7,9 @@ from textual.app import App
 from molting_agent.ui.messages import ConsentAsked
 from molting_agent.ui.screens.confirm import Confirm
 
-SHOWN_CHARS = 1500
-
 
 def ask_consent(app: App[Any], message: ConsentAsked) -> None:
     """Show the question; Esc is a no. The first answer, which has the cursor, is no too: Enter alone does nothing."""
-    action = message.proposal.action
-    if len(action) > SHOWN_CHARS:
-        action = f"{action[:SHOWN_CHARS]}\n[{len(action) - SHOWN_CHARS:,} more characters]"
     answers = [
         ("no", "No"),
         ("once", "Yes, this once"),
@@ -24,4 +19,4 @@ def ask_consent(app: App[Any], message: ConsentAsked) -> None:
     def answered(answer: str | None) -> None:
         message.answer.put("once" if answer == "once" else "session" if answer == "session" else "no")
 
-    app.push_screen(Confirm(f"May he use {message.proposal.tool}?", action, answers), answered)
+    app.push_screen(Confirm(f"May he use {message.proposal.tool}?", message.proposal.action, answers), answered)

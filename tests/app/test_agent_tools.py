@@ -83,13 +83,79 @@ def test_the_person_sees_exactly_what_will_be_done(stage: Stage, folder: Path) -
     stage.engine.reply = answers({"path": "new.txt", "text": "hi \x1b[31m"})
     assert uses(list(agent.turn("write 'hi' to new.txt")))[0].state == "done"
     assert asked == [Proposal("write_file", f"write the new file {folder.resolve() / 'new.txt'} with:\nhi ")]
-    assert (folder / "new.txt").read_text() == "hi \x1b[31m\n"
+    assert (folder / "new.txt").read_text() == "hi \n", "what could not be shown is not written"
     (folder / "new.txt").unlink()
     assert uses(list(agent.turn("write 'hi' to new.txt")))[0].state == "done"
     assert len(asked) == 1, "the same action again is not asked about"
     stage.engine.reply = answers({"path": "other.txt", "text": "hi"})
     list(agent.turn("write 'hi' to other.txt"))
     assert len(asked) == 2, "another one is"
+
+
+def test_what_a_terminal_would_hide_of_a_command_is_not_run(stage: Stage, folder: Path) -> None:
+    asked: list[Proposal] = []
+    agent = stage.agent()
+    agent.consent = lambda proposal: asked.append(proposal) or "no"  # type: ignore[func-returns-value]
+    stage.engine.reply = answers({"command": "git status \x1b]0; ; rm -rf sub ; \x07"})
+    (use,) = uses(list(agent.turn("run git status")))
+    assert asked == [Proposal("run_command", "run: git status ")]
+    assert use.arguments == {"command": "git status "}
+
+
+def test_a_path_that_cannot_be_shown_is_not_written(stage: Stage, folder: Path) -> None:
+    (folder / "notes\u202etxt").write_text("x\n")
+    (folder / "link.txt").symlink_to(folder / "notes\u202etxt")
+    agent = stage.agent()
+    agent.consent = lambda _proposal: "once"
+    stage.engine.reply = answers({"path": "link.txt", "text": "hi"})
+    (use,) = uses(list(agent.turn("write 'hi' to link.txt")))
+    assert (use.state, "cannot be shown" in use.result) == ("failed", True)
+    assert (folder / "notes\u202etxt").read_text() == "x\n"
+
+
+def test_what_changed_while_the_question_stood_is_left_alone(stage: Stage, folder: Path) -> None:
+    agent = stage.agent()
+
+    def slowly(_proposal: Proposal) -> str:
+        (folder / "new.txt").write_text("the person's own\n")
+        return "session"
+
+    agent.consent = slowly  # type: ignore[assignment]
+    stage.engine.reply = answers({"path": "new.txt", "text": "hi"})
+    (use,) = uses(list(agent.turn("write 'hi' to new.txt")))
+    assert (use.state, "no longer what was shown" in use.result) == ("failed", True)
+    assert (folder / "new.txt").read_text() == "the person's own\n"
+    assert agent.acting.always == set()
+
+
+def test_always_holds_for_the_folder_it_was_said_in(
+    stage: Stage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("molting_agent.tools.command.which_wall", lambda: "")  # whether it runs is not the question
+    asked: list[Proposal] = []
+    agent = stage.agent()
+    agent.consent = lambda proposal: asked.append(proposal) or "session"  # type: ignore[func-returns-value]
+    stage.engine.reply = answers({"command": "make clean"})
+    for _ in range(2):
+        list(agent.turn("run make clean"))
+    assert len(asked) == 1
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder / "sub")
+    list(agent.turn("run make clean"))
+    assert len(asked) == 2
+
+
+def test_on_an_errand_there_are_only_tools_that_look(stage: Stage, folder: Path) -> None:
+    agent = stage.agent()
+    agent.consent = lambda _proposal: "once"
+    stage.engine.reply = answers({"path": "new.txt", "text": "hi"})
+    assert uses(list(agent.turn("From your list: write", errand="write 'hi' to new.txt"))) == []
+    list(agent.turn("remember that I like tea", errand="remember that I like tea"))
+    assert agent.memory.asked  # type: ignore[attr-defined] - it was a turn like any other
+    assert not (folder / "new.txt").exists()
+    assert "tea" not in stage.home.memory_file.read_text()
+    stage.engine.reply = answers({"path": "notes.txt"})
+    assert uses(list(agent.turn("From your list", errand="read notes.txt")))[0].state == "done"
 
 
 def test_a_look_outside_the_folders_is_asked_about(stage: Stage, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Ways out for commands, everything agreed to: none shows a secret, writes outside, or leaves anything behind."""
 
+import ctypes
 import os
 import socket
 import threading
@@ -58,6 +59,12 @@ COMMANDS: dict[str, str] = {
     + " 'import ctypes; l=ctypes.CDLL(None); print(\"{canary}\" if l.ptrace(16, {pid}, 0, 0) == 0 else 0)'",
     "reads memory of the parent": "dd if=/proc/{pid}/mem count=1 bs=1 && echo " + CANARY,
     "kills the parent": "kill -9 {victim}",
+    "ends another by its limits": PYTHON
+    + " 'import resource; resource.prlimit({victim}, resource.RLIMIT_CPU, (1, 1)); print(\"{canary}\")'",
+    "slows another down": PYTHON + " 'import os; os.setpriority(os.PRIO_PROCESS, {victim}, 19); print(\"{canary}\")'",
+    "reads shared memory": PYTHON
+    + " 'import ctypes; l=ctypes.CDLL(None); l.shmat.restype=ctypes.c_void_p; i=l.shmget({shm}, 0, 0);"
+    + " print(ctypes.string_at(l.shmat(i, None, 4096)) if i >= 0 else 0)'",
     "types into the terminal": PYTHON
     + ' \'import fcntl, termios; [fcntl.ioctl(open("/dev/tty", "w"), termios.TIOCSTI, b"x"), print("{canary}")]\'',
     "types into another terminal": PYTHON
@@ -162,6 +169,21 @@ def victim() -> Iterator[int]:
         process.kill()
 
 
+@pytest.fixture
+def shared_memory() -> Iterator[int]:
+    """The key of a segment that any program of this person may read, with the canary in it."""
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    key = 0x4D000000 + os.getpid()
+    segment = libc.shmget(key, 4096, 0o1600)  # IPC_CREAT
+    assert segment >= 0
+    address = libc.shmat(segment, None, 0)
+    ctypes.memmove(address, CANARY.encode() + b"\0", len(CANARY) + 1)
+    yield key
+    libc.shmdt(ctypes.c_void_p(address))
+    libc.shmctl(segment, 0, None)  # IPC_RMID
+
+
 def run(yard: Yard, text: str) -> str:
     return yard.use("run_command", command=text).text
 
@@ -174,7 +196,7 @@ def test_no_command_gets_out(
     listeners: Listeners,
     terminal: str,
     victim: int,
-    tmp_path_factory: pytest.TempPathFactory,
+    shared_memory: int,
 ) -> None:
     before = (tree(yard.outside), tree(yard.person), (yard.outside / "secret.txt").stat().st_mtime)
     said = run(
@@ -191,6 +213,7 @@ def test_no_command_gets_out(
             pid=os.getpid(),
             victim=victim,
             tty=terminal,
+            shm=shared_memory,
             flood="flood",
         ),
     )

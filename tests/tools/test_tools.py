@@ -78,6 +78,20 @@ def test_allowed_folders_are_the_home_and_the_current_one_or_those_named(tmp_pat
     assert allowed_folders(ToolSettings(folders=(str(tmp_path),)), home, cwd) == (tmp_path.resolve(),)
 
 
+def test_a_command_cannot_widen_the_folders_by_a_link_in_the_place_of_one(tmp_path: Path) -> None:
+    outer, outside = (tmp_path / "outer").resolve(), (tmp_path / "outside").resolve()
+    (outer / "inner").mkdir(parents=True)
+    outside.mkdir()
+    settings = ToolSettings(folders=(str(outer), str(outer / "inner")))
+    assert allowed_folders(settings, tmp_path, tmp_path) == (outer, outer / "inner")
+    (outer / "inner").rmdir()
+    (outer / "inner").symlink_to(outside)
+    assert allowed_folders(settings, tmp_path, tmp_path) == (outer,)
+    (tmp_path / "mine").symlink_to(outside)  # a link of the person's own, where no command writes
+    settings = ToolSettings(folders=(str(outer), str(tmp_path / "mine")))
+    assert allowed_folders(settings, tmp_path, tmp_path) == (outer, outside)
+
+
 @pytest.mark.parametrize("request_", [r for r in REQUESTS if not r["held_out"]], ids=lambda r: r["text"][:40])
 def test_the_gate_opens_for_requests_and_stays_shut_for_talk(request_: dict[str, object]) -> None:
     names = suggested(str(request_["text"]))
