@@ -171,14 +171,16 @@ def _run(
 
 def _lab(home: Home, experiment: "Experiment", data: Path | None, model: str) -> "Lab | PurificationLab":
     """Who runs the experiment. Errors: UsageError where its data is not given."""
-    from distill.lab.purification import PurificationLab
-    from distill.lab.run import Lab
     from distill.reporter import Reporter
 
     if not experiment.data:
+        from distill.lab.run import Lab
+
         return Lab(home, experiment, Reporter(None), model_name=model)
     if data is None:
         raise UsageError(f"{experiment.name} learns {experiment.data}, which is not shipped: --data FOLDER")
+    from distill.lab.purification import PurificationLab
+
     return PurificationLab(home, experiment, Reporter(None), data, model_name=model)
 
 
