@@ -59,7 +59,7 @@ def read_items(folder: Path, learnt: int, judged: int) -> tuple[list[Item], list
     judging = _first_by_hash(others, judged)
     if len(learning) < learnt or len(judging) < judged:
         raise UsageError(
-            f"{folder} holds {len(learning)} questions with rationales and {len(judging)} others; "
+            f"{folder} holds {len(taught)} questions with rationales and {len(others)} others; "
             f"{learnt} and {judged} are needed: give the folder of CommonsenseQA with {TAUGHT_FILE} and {OTHERS_FILE}"
         )
     return learning, judging
