@@ -62,9 +62,13 @@ class RowSignals:
 
 @dataclass(slots=True)
 class RowLoss:
-    """``total`` carries the gradient; ``parts`` are the components before their weights, in nats, to log."""
+    """``total`` carries the gradient; ``parts`` are the components before their weights, in nats, to log.
+
+    ``label_nats_N`` is the cross-entropy at each label position, without a gradient.
+    """
 
     total: torch.Tensor
+    label_nats_N: torch.Tensor
     parts: dict[str, float] = field(default_factory=dict)
 
 
@@ -87,12 +91,14 @@ def row_loss(
     if signals.pieces is not None:
         return _across_vocabularies(hidden_NH, head_VH, labels_N, signals.pieces, config)
     fused = fused_distillation(hidden_NH, head_VH, labels_N, terms, hard_weight=weights.hard_N)
-    parts = {"hard": float(fused.hard_N.mean())}
+    hard_N = fused.hard_N.detach()
+    parts = {"hard": float(hard_N.mean())}
     parts |= {name: float(part_N.mean()) for name, part_N in zip(names, fused.soft_MN, strict=True)}
     if signals.is_rationale_N is None:
-        return RowLoss(fused.total_N.mean(), parts)
+        return RowLoss(fused.total_N.mean(), hard_N, parts)
     tasks = two_task(fused.total_N, signals.is_rationale_N, explain_weight=config.explain_weight)
-    return RowLoss(tasks.total, {**parts, "predict": float(tasks.predict), "explain": float(tasks.explain)})
+    parts |= {"predict": float(tasks.predict), "explain": float(tasks.explain)}
+    return RowLoss(tasks.total, hard_N, parts)
 
 
 def _across_vocabularies(
@@ -110,7 +116,7 @@ def _across_vocabularies(
     matched = config.likelihood_temperature * matched_X.sum() / max(1, count)
     hard = nats_N.mean()
     total = config.hard_weight * hard + config.likelihood_weight * matched
-    return RowLoss(total, {"hard": float(hard), "likelihood": float(matched)})
+    return RowLoss(total, nats_N.detach(), {"hard": float(hard), "likelihood": float(matched)})
 
 
 def _terms(

@@ -35,7 +35,8 @@ class KDTrainer(SFTTrainer):
     """Trains a ``Student`` on rows; one row is one step.
 
     ``signals`` are what teachers say of each example ({} : the replies alone teach), ``layers`` a teacher whose layers
-    are matched. Each part of the loss is logged under its name beside ``loss``.
+    are matched. Each part of the loss is logged under its name beside ``loss``; ``label_nats_N`` has the last row's
+    cross-entropy at each of its labels.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class KDTrainer(SFTTrainer):
     ) -> None:
         self.student, self.config, self.signals, self.layers = student, config, signals, layers
         self.parts: dict[str, float] = {}
+        self.label_nats_N = torch.zeros(0)
         super().__init__(**kwargs)
 
     def compute_loss(
@@ -78,7 +80,7 @@ class KDTrainer(SFTTrainer):
             step=self.state.global_step,
             steps=max(1, self.state.max_steps),
         )
-        total, self.parts = found.total, found.parts
+        total, self.parts, self.label_nats_N = found.total, found.parts, found.label_nats_N
         if self.layers is not None:
             matched = self.layers.losses(self.student.base, output.hidden_states or (), inputs)
             total = total + matched.total

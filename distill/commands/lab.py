@@ -15,8 +15,11 @@ from memory.files import file_lock, write_atomic
 from memory.home import Home
 
 if TYPE_CHECKING:
+    from distill.lab.experiment import Experiment
     from distill.lab.folder import LabFolder, Result
+    from distill.lab.purification import PurificationLab
     from distill.lab.report import Report
+    from distill.lab.run import Lab
 
 home_argument = click.option(
     "--home", "home_dir", type=click.Path(path_type=Path), required=True, help="The agent's home."
@@ -62,16 +65,31 @@ def ls(home_dir: Path, as_json: bool) -> None:
 @quick_option
 @click.option("--plan", "plan_only", is_flag=True, help="Say how long it will take, and run nothing.")
 @click.option("--fresh", is_flag=True, help="Forget what was measured before and begin anew.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of CommonsenseQA, for the experiment that learns it.",
+)
 @click.option("--model", default="", help="The base, by name or path; else the embedded one.")
 @json_flag
-def run(*, name: str, home_dir: Path, quick: bool, plan_only: bool, fresh: bool, model: str, as_json: bool) -> None:
+def run(
+    *,
+    name: str,
+    home_dir: Path,
+    quick: bool,
+    plan_only: bool,
+    fresh: bool,
+    data: Path | None,
+    model: str,
+    as_json: bool,
+) -> None:
     """Run an experiment, or go on with it where it was stopped; NAME is one of ``lab ls`` or a TOML file."""
     from distill.reporter import Stopped
 
     home = Home(home_dir)
 
     def go() -> None:
-        _run(home, name, quick, plan_only, fresh, model, as_json)
+        _run(home, name, quick, plan_only, fresh, data, model, as_json)
 
     try:
         _in_home(home, go)
@@ -123,18 +141,19 @@ def _in_home(home: Home, go: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def _run(home: Home, name: str, quick: bool, plan_only: bool, fresh: bool, model: str, as_json: bool) -> None:
+def _run(
+    home: Home, name: str, quick: bool, plan_only: bool, fresh: bool, data: Path | None, model: str, as_json: bool
+) -> None:
     from distill.lab.experiment import read_experiment
     from distill.lab.report import make_report
-    from distill.lab.run import Lab, left_out, remove
-    from distill.reporter import Reporter
+    from distill.lab.run import left_out, remove
 
     experiment = read_experiment(name, "quick" if quick else "full")
     home.training_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(home.training_dir / "lock", blocking=False) as free, redirect_stdout(sys.stderr):
         if not free:
             raise TrainingError("a training is under way in this home already; watch it: molt retrain")
-        lab_run = Lab(home, experiment, Reporter(None), model_name=model)
+        lab_run = _lab(home, experiment, data, model)
         if fresh and not plan_only:
             remove(home, experiment)
         estimate = lab_run.estimate()
@@ -148,6 +167,21 @@ def _run(home: Home, name: str, quick: bool, plan_only: bool, fresh: bool, model
         results = lab_run.go(on_result)
         made = _written(make_report(experiment, results, left_out(experiment, home)), lab_run.folder)
     _say(made, lab_run.folder, as_json)
+
+
+def _lab(home: Home, experiment: "Experiment", data: Path | None, model: str) -> "Lab | PurificationLab":
+    """Who runs the experiment. Errors: UsageError where its data is not given."""
+    from distill.reporter import Reporter
+
+    if not experiment.data:
+        from distill.lab.run import Lab
+
+        return Lab(home, experiment, Reporter(None), model_name=model)
+    if data is None:
+        raise UsageError(f"{experiment.name} learns {experiment.data}, which is not shipped: --data FOLDER")
+    from distill.lab.purification import PurificationLab
+
+    return PurificationLab(home, experiment, Reporter(None), data, model_name=model)
 
 
 def _written(made: "Report", folder: "LabFolder") -> "Report":

@@ -76,12 +76,25 @@ def tokenizer(home: Home, teachers: Sequence[AnySettings]) -> Iterator[CountToke
 
 
 class Session:
-    """The named teachers of a home, asked one after the other; ``stop`` may be set from a signal handler."""
+    """The named teachers of a home, asked one after the other; ``stop`` may be set from a signal handler.
 
-    def __init__(self, home: Home, names: Sequence[str], gathered: Gathered, stop: threading.Event) -> None:
+    ``adjust`` changes a teacher's settings; ``store`` stands behind his name in HOME/teachers, to keep these answers
+    apart from what a training of the home may learn.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        names: Sequence[str],
+        gathered: Gathered,
+        stop: threading.Event,
+        *,
+        store: str = "",
+        adjust: Callable[[AnySettings], AnySettings] = lambda settings: settings,
+    ) -> None:
         known = read_teachers(home)
-        self.teachers = {name: settings_of(known, name) for name in names}
-        self._home, self._gathered, self._stop = home, gathered, stop
+        self.teachers = {name: adjust(settings_of(known, name)) for name in names}
+        self._home, self._gathered, self._stop, self._store = home, gathered, stop, store
 
     def estimates(self, budget_tokens: int) -> list[tuple[Estimate, Tally]]:
         """What a run would cost; asks nobody and needs no key."""
@@ -89,7 +102,7 @@ class Session:
         with tokenizer(self._home, list(self.teachers.values())) as count:
             for name, settings in self.teachers.items():
                 traits = traits_of(name, settings, self._home)
-                with _store(self._home, name) as store:
+                with _store(self._home, f"{name}{self._store}") as store:
                     tally = _tally(traits, store)
                     prompts = to_ask(self._gathered.questions, traits, store, count, tally)
                     found.append((estimate(prompts, traits, store, count, budget_tokens), tally))
@@ -119,7 +132,7 @@ class Session:
         count: CountTokens,
         on_progress: Callable[[Tally], None],
     ) -> Tally:
-        with _store(self._home, name) as store:
+        with _store(self._home, f"{name}{self._store}") as store:
             teacher = open_teacher(name, settings, self._home, self._stop)
             try:
                 tally = _tally(teacher.traits, store)

@@ -1,12 +1,12 @@
 """``molt lab``: hypotheses as experiments, run by the school in a process of its own."""
 
-import subprocess
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from molting_agent.commands.common import MoltGroup, home_option, json_option, open_config, with_home
+from molting_agent.commands.common import MoltGroup, home_option, json_option, open_config, say, with_home
+from molting_agent.commands.school import run_school
 
 if TYPE_CHECKING:
     from memory.home import Home
@@ -33,12 +33,20 @@ def ls(home: "Home", as_json: bool) -> None:
 @quick_option
 @click.option("--plan", "plan_only", is_flag=True, help="Say how long it will take, and run nothing.")
 @click.option("--fresh", is_flag=True, help="Forget what was measured before and begin anew.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of CommonsenseQA, for the experiment that learns it.",
+)
 @json_option
 @with_home
-def run(home: "Home", *, name: str, quick: bool, plan_only: bool, fresh: bool, as_json: bool) -> None:
+def run(
+    home: "Home", *, name: str, quick: bool, plan_only: bool, fresh: bool, data: Path | None, as_json: bool
+) -> None:
     """Run an experiment, or go on with it where it was stopped (Ctrl+C); NAME is one of ls, or a TOML file."""
     given = [("--quick", quick), ("--plan", plan_only), ("--fresh", fresh)]
     options = [option for option, is_given in given if is_given]
+    options += ["--data", str(data.absolute())] if data else []
     _school(home, "run", name, *options, "--model", open_config(home).model.name, as_json=as_json)
 
 
@@ -53,11 +61,7 @@ def report(home: "Home", *, name: str, quick: bool, as_json: bool) -> None:
 
 
 def _school(home: "Home", *arguments: str, as_json: bool) -> None:
-    """Leave the terminal to the child, and end as it ends."""
-    command = [sys.executable, "-P", "-m", "distill", "lab", *arguments, "--home", str(home.root)]
-    child = subprocess.Popen([*command, *(["--json"] if as_json else [])], stdin=subprocess.DEVNULL)
-    try:
-        code = child.wait()
-    except KeyboardInterrupt:
-        code = child.wait()  # it was interrupted too: it writes its checkpoint and says how to go on
-    sys.exit(code)
+    """What the school says on the way is shown as it comes."""
+    asked = ["lab", *arguments, "--home", str(home.root), *(["--json"] if as_json else [])]
+    if printed := run_school(*asked, show_log=True):
+        say(printed)
