@@ -31,7 +31,7 @@ from memory.transcripts.writer import FORGOTTEN
 from memory.trust import words
 from memory.values import Forgotten, Receipt
 from memory.vectors import Vectors
-from memory.wipe import wipe
+from memory.wipe import delete_copies, wipe
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ def forget(
     memory_ids = _leave_store(store, doomed, talks, telling)
     sync(home, store)  # the lines below moved up
     wipe(home, store, vectors, telling)
+    receipts += [Receipt("", "deleted", str(path), 0, "") for path in delete_copies(home)]
     spoken = {name for names in doomed.messages.values() for name in names}
     return Forgotten(
         receipts=tuple(receipts),

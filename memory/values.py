@@ -39,8 +39,8 @@ class Receipt:
     other words), ``removed`` (the line left the file),
     ``restored`` (a write was taken back, the file is what it was before, byte for byte),
     ``redacted`` (the text left a transcript, the fact that something was said stays) or ``forgotten`` (left the index
-    only: the file belongs to somebody else and was not touched) or ``carried`` (a molt has learnt it: its weights keep
-    it). ``line`` counts from 1; 0 means no line.
+    only: the file belongs to somebody else and was not touched), ``deleted`` (a copy of a damaged database is gone) or
+    ``carried`` (a molt has learnt it: its weights keep it). ``line`` counts from 1; 0 means no line.
     """
 
     id: str

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
+from memory.errors import HomeError
 from memory.files import write_atomic
 from memory.home import Home
 from memory.sources import bump
@@ -28,3 +30,18 @@ def wipe(home: Home, store: Store, vectors: Vectors, telling: Collection[str]) -
             kept = [line for line in lines if not tells(line.decode("utf-8", "replace"), telling)]
             if len(kept) < len(lines):
                 write_atomic(log, b"".join(kept))
+
+
+def delete_copies(home: Home) -> list[Path]:
+    """Delete databases that were put aside as damaged, or left half made by a rebuilding; gives what is gone.
+
+    Nothing can be taken out of a damaged file with certainty, and what it still gave was taken over when it was put
+    aside. Errors: HomeError, since a copy that stays would hold what was forgotten.
+    """
+    copies = sorted({*home.root.glob("memory.damaged-*"), *home.root.glob("memory.rebuilding.db*")})
+    for path in copies:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise HomeError(f"{path}: cannot be deleted ({error.strerror}); it may hold what you forget") from error
+    return copies

@@ -17,32 +17,53 @@ AIMS = ("session hit@1", "session recall@5", "session recall@10", "turn hit@10")
 ROUNDS = 2
 
 
-def fit(asked: Sequence[Asked], weights: Weights, on_step: Callable[[], None] = lambda: None) -> Weights:
+class Scores:
+    """The measures of each question by weights; each setting is scored once, whoever of the left out asks for it."""
+
+    def __init__(self, asked: Sequence[Asked], on_setting: Callable[[], None] = lambda: None) -> None:
+        self.asked = asked
+        self._on_setting = on_setting
+        self._rows: dict[Weights, list[dict[str, float]]] = {}
+
+    def rows(self, weights: Weights) -> list[dict[str, float]]:
+        """One row a question, in their order."""
+        if weights not in self._rows:
+            self._rows[weights] = [score(one, weights) for one in self.asked]
+            self._on_setting()
+        return self._rows[weights]
+
+    def aim(self, weights: Weights, left_out: str) -> float:
+        """The mean of AIMS over all conversations but one, added up."""
+        rows = [row for one, row in zip(self.asked, self.rows(weights), strict=True) if one.haystack != left_out]
+        found = mean(rows)
+        return sum(found.get(name, 0.0) for name in AIMS)
+
+
+def fit(scores: Scores, weights: Weights, left_out: str = "") -> Weights:
     """The weights with the best mean of AIMS, found one weight at a time, in ROUNDS over all of them."""
-    best = _aim(asked, weights)
+    best = scores.aim(weights, left_out)
     for _ in range(ROUNDS):
         for name, values in GRID.items():
             for value in values:
                 tried = replace(weights, **{name: value})
-                if tried != weights and (reached := _aim(asked, tried)) > best:
+                if tried != weights and (reached := scores.aim(tried, left_out)) > best:
                     weights, best = tried, reached
-            on_step()
     return weights
 
 
 def leave_one_out(
-    asked: Sequence[Asked], weights: Weights, on_step: Callable[[], None] = lambda: None
+    asked: Sequence[Asked], weights: Weights, on_setting: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Mean measures, each conversation by weights fitted on the others; and these weights by the one left out."""
+    """Mean measures, each conversation by weights fitted on the others; and these weights by the one left out.
+
+    Under "nothing" are the weights fitted on all of them.
+    """
+    scores = Scores(asked, on_setting)
     rows: list[dict[str, float]] = []
     fitted: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys(one.haystack for one in asked):
-        theirs = fit([one for one in asked if one.haystack != name], weights, on_step)
+        theirs = fit(scores, weights, name)
         fitted[name] = asdict(theirs)
-        rows += [score(one, theirs) for one in asked if one.haystack == name]
+        rows += [row for one, row in zip(asked, scores.rows(theirs), strict=True) if one.haystack == name]
+    fitted["nothing"] = asdict(fit(scores, weights))
     return mean(rows), fitted
-
-
-def _aim(asked: Sequence[Asked], weights: Weights) -> float:
-    found = mean([score(one, weights) for one in asked])
-    return sum(found.get(name, 0.0) for name in AIMS)

@@ -11,6 +11,7 @@ ACTIONS = {
     "redacted": "text taken out of {place}",
     "restored": "taken back; {place} is what it was before",
     "carried": "{text}",
+    "deleted": "deleted whole, as it may have held the same: {place}",
     "forgotten": "forgotten; its file is not his and stays as it is: {place}",
 }
 

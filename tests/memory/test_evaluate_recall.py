@@ -99,7 +99,7 @@ def test_locomo_is_asked_and_fitted(tmp_path: Path, prepared_embedder: Path) -> 
     assert (report["haystacks"], report["questions"]) == (2, 4)
     assert set(report["modes"]) == {"lexical", "vector", "hybrid"}
     assert report["modes"]["hybrid"]["session hit@1"] == report["modes"]["hybrid"]["turn hit@5"] == 1.0
-    assert set(report["fitted"]["weights"]) == {"a", "b"}
+    assert set(report["fitted"]["weights"]) == {"a", "b", "nothing"}
     again = _run("locomo", path, "--models", prepared_embedder, "--home", tmp_path / "homes")
     assert again["modes"] == report["modes"], "kept homes give the same"
 

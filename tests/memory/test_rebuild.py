@@ -11,7 +11,7 @@ from memory.api import Memory
 from memory.errors import MemoryStoreError
 from memory.home import Home
 from memory.rebuild import damage_of, rebuild
-from tests.memory.conftest import CLAUDIO, MEMORY_MD
+from tests.memory.conftest import CLAUDIO, MEMORY_MD, files_holding
 
 Content = dict[str, list[tuple[object, ...]]]
 QUERIES = {
@@ -121,3 +121,20 @@ def test_a_newer_database_is_left_alone(filled: Home) -> None:
     with pytest.raises(MemoryStoreError, match="newer Molting"):
         rebuild(filled)
     assert filled.db_file.exists()
+
+
+def test_a_forgetting_deletes_the_damaged_databases_that_were_put_aside(filled: Home) -> None:
+    damaged = []
+    for where in ("noise", "zeros"):
+        _damage(filled, where)
+        aside = Path(rebuild(filled).put_aside)
+        damaged += [aside.rename(aside.with_name(f"memory.damaged-{where}.db"))]
+        aside.with_name(f"memory.damaged-{where}.db-wal").write_bytes(b"boathouse")
+    filled.db_file.with_name("memory.rebuilding.db").write_bytes(b"boathouse")
+    assert any(b"boathouse" in path.read_bytes() for path in damaged)
+    memory = Memory(filled)
+    (blue,) = memory.recall("the blue barometer in the boathouse", k=1)
+    receipts = memory.forget([blue.id])
+    memory.close()
+    assert {Path(one.path) for one in receipts if one.action == "deleted"} >= set(damaged)
+    assert files_holding(filled.root, b"boathouse") == []
