@@ -178,7 +178,7 @@ def test_a_child_that_cannot_start_is_said(home: Home) -> None:
 
 def test_the_command_line(home: Home) -> None:
     command = child_command(home, minutes=5, resume=True)
-    assert command[1:4] == ["-m", "distill", "train"]
+    assert command[1:5] == ["-P", "-m", "distill", "train"]
     assert command[4:] == ["--home", str(home.root), "--minutes", "5", "--resume"]
     assert child_command(home, plan=True, as_json=True)[-2:] == ["--plan", "--json"]
     command = child_command(home, fresh=True, recipe="plain", settings=("epochs=2", "rank=8"))

@@ -138,7 +138,7 @@ def test_it_does_not_start(
 
 
 def test_the_child_is_told_home_and_model(home: Home) -> None:
-    assert Settling(home, ModelSettings()).command[1:] == ["-m", "distill", "settle", "--home", str(home.root)]
+    assert Settling(home, ModelSettings()).command[1:] == ["-P", "-m", "distill", "settle", "--home", str(home.root)]
     assert Settling(home, ModelSettings(name="big")).command[-2:] == ["--model", "big"]
 
 
