@@ -179,10 +179,10 @@ def test_a_child_that_cannot_start_is_said(home: Home) -> None:
 def test_the_command_line(home: Home) -> None:
     command = child_command(home, minutes=5, resume=True)
     assert command[1:5] == ["-P", "-m", "distill", "train"]
-    assert command[4:] == ["--home", str(home.root), "--minutes", "5", "--resume"]
+    assert command[5:] == ["--home", str(home.root), "--minutes", "5", "--resume"]
     assert child_command(home, plan=True, as_json=True)[-2:] == ["--plan", "--json"]
     command = child_command(home, fresh=True, recipe="plain", settings=("epochs=2", "rank=8"))
-    assert command[6:] == ["--recipe", "plain", "--set", "epochs=2", "--set", "rank=8", "--fresh"]
+    assert command[7:] == ["--recipe", "plain", "--set", "epochs=2", "--set", "rank=8", "--fresh"]
 
 
 def test_the_base_that_speaks_is_the_one_that_learns(home: Home) -> None:
