@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import IO
 
@@ -25,11 +26,13 @@ def run_school(*arguments: str, show_log: bool = False) -> str:
     shows_progress = sys.stderr.isatty()
     command = [sys.executable, "-P", "-m", "distill", *arguments]
     interrupted: list[bool] = []
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None  # noqa: S101 - they were opened as pipes
         assert process.stdout is not None  # noqa: S101
+        printed: list[bytes] = []
+        # Beside what it says: a full pipe would make it wait for us while we wait for it.
+        reader = threading.Thread(target=lambda stdout=process.stdout: printed.append(stdout.read()), daemon=True)
+        reader.start()
         said: list[str] = []
         failed = ""
         for line in _lines(process.stderr, interrupted):
@@ -42,18 +45,21 @@ def run_school(*arguments: str, show_log: bool = False) -> str:
                 say(line, err=True)
             else:
                 said.append(line)
-        result = "\n".join(_lines(process.stdout, interrupted))
+        reader.join()
     if shows_progress:
         click.echo(CLEAR_LINE, nl=False, err=True)
     if process.returncode and interrupted and not failed:
         raise KeyboardInterrupt
     if process.returncode:
         raise _error(process.returncode, arguments[0], failed, said)
-    return result.rstrip("\n")
+    return b"".join(printed).decode(errors="replace").rstrip("\n")
 
 
-def _lines(stream: IO[str], interrupted: list[bool]) -> Iterator[str]:
-    """Lines with words in them until the child has closed the stream, whatever Ctrl+C says to us."""
+def _lines(stream: IO[bytes], interrupted: list[bool]) -> Iterator[str]:
+    """Lines with words in them until the child has closed the stream, whatever Ctrl+C says to us.
+
+    Of a line that libraries draw again and again (a bar) only what it ended as.
+    """
     while True:
         try:
             line = stream.readline()
@@ -62,8 +68,8 @@ def _lines(stream: IO[str], interrupted: list[bool]) -> Iterator[str]:
             continue
         if not line:
             return
-        if line.strip():
-            yield line.rstrip()
+        if text := line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip():
+            yield text
 
 
 def _error(code: int, what: str, failed: str, said: list[str]) -> MoltingError:

@@ -28,6 +28,17 @@ def test_what_it_prints_comes_back_and_what_it_says_is_passed_on(
     assert capsys.readouterr().err == ""
 
 
+def test_much_of_both_and_empty_lines_come_whole(child: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    child.write_text(
+        "import sys\n"
+        "print('a\\n\\nb' + 'x' * 300_000)\n"
+        "sys.stdout.flush()\n"
+        "print('10%\\r50%\\r100%', file=sys.stderr)\n"
+    )
+    assert run_school("lab", "report", show_log=True) == "a\n\nb" + "x" * 300_000
+    assert capsys.readouterr().err == "100%\n"
+
+
 @pytest.mark.parametrize(
     ("ends", "kind", "code", "said"),
     [
