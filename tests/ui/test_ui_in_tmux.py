@@ -138,6 +138,7 @@ def test_from_the_first_run_to_a_molt_and_back(open_terminal: Callable[..., Term
     terminal.until("moves in")
     terminal.type("Ana")
     terminal.type("English")
+    time.sleep(1)  # the next field has the keys only once the screen was drawn
     terminal.keys("Enter")
     terminal.until("Written to USER.md")
     assert "Ana" in (home.identity_dir / "USER.md").read_text()
